@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mailbox of the emulated TSM firmware function.
+//!
+//! BAR0 of the function is one page of little-endian registers that take 32 and 64 bit accesses.
+//! A caller writes the registers of a call as SMCCC has them to `X[]`, rings the doorbell, waits
+//! until [`STATUS_BUSY`] clears and reads the results from `X[]`. Bus mastering must be enabled
+//! on the function, since the addresses in arguments are bus addresses that it reads and writes.
+
+use core::mem::{offset_of, size_of};
+use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// PCI vendor of the emulated functions.
+pub const PCI_VENDOR: u16 = 0x1234;
+/// PCI device of the TSM firmware function.
+pub const PCI_DEVICE: u16 = 0x7d50;
+/// PCI device of the emulated endpoint functions.
+pub const PCI_DEVICE_ENDPOINT: u16 = 0x7de0;
+
+/// Number of the BAR that holds the mailbox.
+pub const BAR: u32 = 0;
+/// Size of the BAR in bytes.
+pub const BAR_SIZE: usize = 4096;
+
+/// Value of [`MAGIC`]: "TSMF".
+pub const MAGIC_VALUE: u32 = 0x464d_5354;
+/// Value of [`VERSION`] that this file describes.
+pub const VERSION_VALUE: u32 = 1;
+
+/// Offset of the magic number; u32, read only.
+pub const MAGIC: usize = 0x000;
+/// Offset of the layout version; u32, read only.
+pub const VERSION: usize = 0x004;
+/// Offset of the personality, see [`Personality`]; u32, read only.
+pub const PERSONALITY: usize = 0x008;
+/// Offset of the status; u32, read only.
+pub const STATUS: usize = 0x00c;
+/// Offset of the doorbell; u32, write only. Any write runs the call in `X[]`; ignored while busy.
+pub const DOORBELL: usize = 0x010;
+/// Offset of the reset register; u32, write only. Any write ends a running call: busy clears and
+/// `X[0]` reads `RMI_ERROR_DEVICE`.
+pub const RESET: usize = 0x014;
+/// Offset of `X[0]`; 16 times u64. `X[0]` is the function identifier in and the status out, the
+/// others are arguments in and results out. Writes are ignored while busy.
+pub const X: usize = 0x040;
+/// How many registers `X[]` has.
+pub const X_COUNT: usize = 16;
+
+/// A call is running; `X[]` is not valid yet.
+pub const STATUS_BUSY: u32 = 1 << 0;
+
+/// Offset of `X[n]` in bytes; `n` is below [`X_COUNT`].
+pub const fn x(n: usize) -> usize {
+    X + n * size_of::<u64>()
+}
+
+/// What the firmware behind a mailbox speaks. The numbers are those of `tvm_arch` in the uapi.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Personality {
+    /// Realm Management Monitor of Arm CCA.
+    Rmm = 1,
+    /// Platform Security Processor of AMD SEV.
+    Psp = 2,
+    /// TDX module of Intel.
+    Tdx = 3,
+}
+
+impl TryFrom<u32> for Personality {
+    type Error = u32;
+
+    fn try_from(value: u32) -> Result<Self, u32> {
+        match value {
+            1 => Ok(Self::Rmm),
+            2 => Ok(Self::Psp),
+            3 => Ok(Self::Tdx),
+            other => Err(other),
+        }
+    }
+}
+
+impl TryFrom<u64> for Personality {
+    type Error = u64;
+
+    fn try_from(value: u64) -> Result<Self, u64> {
+        let narrow = u32::try_from(value).map_err(|_| value)?;
+        Self::try_from(narrow).map_err(u64::from)
+    }
+}
+
+/// The registers as one structure.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Registers {
+    /// See [`MAGIC`].
+    pub magic: u32,
+    /// See [`VERSION`].
+    pub version: u32,
+    /// See [`PERSONALITY`].
+    pub personality: u32,
+    /// See [`STATUS`].
+    pub status: u32,
+    /// See [`DOORBELL`].
+    pub doorbell: u32,
+    /// See [`RESET`].
+    pub reset: u32,
+    /// Reads zero.
+    pub reserved: [u32; 10],
+    /// See [`X`].
+    pub x: [u64; X_COUNT],
+}
+
+const _: () = assert!(offset_of!(Registers, magic) == MAGIC);
+const _: () = assert!(offset_of!(Registers, version) == VERSION);
+const _: () = assert!(offset_of!(Registers, personality) == PERSONALITY);
+const _: () = assert!(offset_of!(Registers, status) == STATUS);
+const _: () = assert!(offset_of!(Registers, doorbell) == DOORBELL);
+const _: () = assert!(offset_of!(Registers, reset) == RESET);
+const _: () = assert!(offset_of!(Registers, x) == X);
+const _: () = assert!(size_of::<Registers>() == x(X_COUNT));
+const _: () = assert!(size_of::<Registers>() <= BAR_SIZE);

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Realm Management Interface: the calls that a host makes to the RMM to assign devices.
+//!
+//! Numbers and layouts are those of the Realm Management Monitor specification (Arm DEN0137,
+//! version 2.0), as the public TF-RMM (`lib/smc/include/smc-rmi.h`) and the arm64 kernel series
+//! (`include/linux/arm-smccc-rmi.h`) have them. Structures are native u64 words: the RMM is
+//! little-endian and so is every host that this is built for. Fields that are narrower in the
+//! specification stand in a word of their own there and are that word here; its upper bits must
+//! be zero.
+
+pub mod dev_comm;
+pub mod fid;
+pub mod pdev;
+pub mod realm;
+pub mod rtt;
+pub mod status;
+pub mod vdev;
+
+pub use dev_comm::{
+    CommStatus, DevCommData, DevCommEnter, DevCommExit, DevObject, ExitFlags, Protocol,
+};
+pub use fid::Fid;
+pub use pdev::{PdevParams, PdevState};
+pub use realm::RealmParams;
+pub use status::{Detail, DetailClass, Status};
+pub use vdev::{VdevMeasureParams, VdevParams, VdevState};
+
+/// Size of a granule in bytes; every address in arguments is a multiple of it.
+pub const GRANULE_SIZE: usize = 4096;
+
+/// ABI revision of version 2.0: major in bits 30:16, minor in bits 15:0.
+pub const ABI_VERSION: u64 = 2 << 16;
+
+/// Feature register that describes device assignment, argument of [`Fid::Features`].
+pub const FEATURE_REGISTER_DA: u64 = 2;
+/// In [`FEATURE_REGISTER_DA`]: device assignment is there.
+pub const FEATURE_DA: u64 = 1 << 0;
+/// Shift of the 4 bit field in [`FEATURE_REGISTER_DA`] that holds the binary logarithm of how many
+/// VDEVs a PDEV can have.
+pub const FEATURE_MAX_VDEVS_ORDER_SHIFT: u32 = 4;
+
+/// A range of physical addresses (`RmiAddressRange`).
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    zerocopy_derive::FromBytes,
+    zerocopy_derive::IntoBytes,
+    zerocopy_derive::Immutable,
+    zerocopy_derive::KnownLayout,
+)]
+#[repr(C)]
+pub struct AddrRange {
+    /// First address.
+    pub base: u64,
+    /// End, exclusive.
+    pub top: u64,
+}
+
+const _: () = assert!(core::mem::size_of::<AddrRange>() == 16);
+
+/// A value that the specification does not know in this place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unknown(pub u64);
+
+/// An enum whose values stand in one word of the interface.
+macro_rules! word_enum {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident {
+            $( $(#[$vmeta:meta])* $variant:ident = $value:expr, )+
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u64)]
+        pub enum $name {
+            $( $(#[$vmeta])* $variant = $value, )+
+        }
+
+        impl $name {
+            /// Every value, in ascending order.
+            pub const ALL: &'static [Self] = &[ $( Self::$variant, )+ ];
+        }
+
+        impl TryFrom<u64> for $name {
+            type Error = $crate::rmi::Unknown;
+
+            fn try_from(value: u64) -> Result<Self, $crate::rmi::Unknown> {
+                match value {
+                    $( $value => Ok(Self::$variant), )+
+                    other => Err($crate::rmi::Unknown(other)),
+                }
+            }
+        }
+
+        impl From<$name> for u64 {
+            fn from(value: $name) -> u64 {
+                value as u64
+            }
+        }
+    };
+}
+pub(crate) use word_enum;
