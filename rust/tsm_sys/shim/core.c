@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Inline functions and macros of the kernel, for the crate tsm_sys. */
+
+#include <linux/kvm_host.h>
+#include <linux/module.h>
+#include <linux/pci-tsm.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+#include <linux/vfio_pci_core.h>
+
+#include "shim.h"
+
+int tsm_shim_read_words(u64 *to, const u64 __user *from, unsigned int words)
+{
+	if (!user_read_access_begin(from, words * sizeof(*from)))
+		return -EFAULT;
+	for (; words; words--)
+		unsafe_get_user(*to++, from++, fault);
+	user_read_access_end();
+	return 0;
+fault:
+	user_read_access_end();
+	return -EFAULT;
+}
+/* inlined into the modules above, as are the others that are exported */
+EXPORT_SYMBOL_NS_GPL(tsm_shim_read_words, "IOMMUFD_TSM");
+
+int tsm_shim_put_u64(u64 value, u64 __user *to)
+{
+	return put_user(value, to);
+}
+EXPORT_SYMBOL_NS_GPL(tsm_shim_put_u64, "IOMMUFD_TSM");
+
+int tsm_shim_get_u32(u32 *value, const u32 __user *from)
+{
+	return get_user(*value, from);
+}
+
+/*
+ * The driver data of a device is a struct vfio_pci_core_device exactly if its
+ * driver takes errors the way vfio-pci-core does. That module is in use then,
+ * and no dependency of ours is needed to name it.
+ */
+bool tsm_shim_is_vfio_pci(struct pci_dev *pdev)
+{
+	typeof(&vfio_pci_core_aer_err_detected) detected;
+	bool is;
+
+	if (!pdev->driver || !pdev->driver->err_handler)
+		return false;
+	detected = symbol_get(vfio_pci_core_aer_err_detected);
+	if (!detected)
+		return false;
+	is = pdev->driver->err_handler->error_detected == detected;
+	symbol_put(vfio_pci_core_aer_err_detected);
+	return is;
+}
+
+struct kvm *tsm_shim_vfio_kvm(struct pci_dev *pdev)
+{
+	struct vfio_pci_core_device *vfio = dev_get_drvdata(&pdev->dev);
+
+	return READ_ONCE(vfio->vdev.kvm);
+}
+
+void *tsm_shim_symbol_get_kvm_get(void)
+{
+	return symbol_get(kvm_get_kvm_safe);
+}
+
+void *tsm_shim_symbol_get_kvm_put(void)
+{
+	return symbol_get(kvm_put_kvm);
+}
+
+void tsm_shim_symbol_put_kvm_get(void)
+{
+	symbol_put(kvm_get_kvm_safe);
+}
+
+void tsm_shim_symbol_put_kvm_put(void)
+{
+	symbol_put(kvm_put_kvm);
+}
+
+bool tsm_shim_is_pf0(struct pci_dev *pdev)
+{
+	return is_pci_tsm_pf0(pdev);
+}
+
+bool tsm_shim_module_get(struct module *module)
+{
+	return try_module_get(module);
+}
+
+void tsm_shim_module_put(struct module *module)
+{
+	module_put(module);
+}
+
+ssize_t tsm_shim_guest_req(struct pci_dev *pdev, u32 scope, void *req, size_t req_len,
+			   void *resp, size_t resp_len, u64 *tsm_code)
+{
+	return pci_tsm_guest_req(pdev, scope, KERNEL_SOCKPTR(req), req_len,
+				 KERNEL_SOCKPTR(resp), resp_len, tsm_code);
+}
+
+/*
+ * Which operations the TSM has that @pdev is connected to. PCI/TSM of the
+ * kernel calls them without a look, and its lock is its own: the answer is read
+ * with loads that may fail, and is out of date if root disconnects the device
+ * right now.
+ */
+int tsm_shim_ops_of(struct pci_dev *pdev, struct tsm_shim_ops *has)
+{
+	const struct pci_tsm_ops *ops;
+	struct tsm_dev *tsm_dev;
+	struct pci_tsm *tsm;
+	void *bind, *guest_req;
+
+	tsm = READ_ONCE(pdev->tsm);
+	if (!tsm)
+		return -ENXIO;
+	if (get_kernel_nofault(tsm_dev, &tsm->tsm_dev) ||
+	    get_kernel_nofault(ops, &tsm_dev->pci_ops) ||
+	    get_kernel_nofault(bind, (void **)&ops->bind) ||
+	    get_kernel_nofault(guest_req, (void **)&ops->guest_req))
+		return -ENXIO;
+	has->bind = bind;
+	has->guest_req = guest_req;
+	has->ours = bind == (void *)tsm_link_bind;
+	return 0;
+}
+
+bool tsm_shim_memory_bar(struct pci_dev *pdev, int bar, u64 *start, u64 *len)
+{
+	*start = pci_resource_start(pdev, bar);
+	*len = pci_resource_len(pdev, bar);
+	return pci_resource_flags(pdev, bar) & IORESOURCE_MEM;
+}
+
+MODULE_VERSION("0.1.0");

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vDEVICEs of an iommufd, by its own rules for objects.
+ *
+ * Compiled against the private header of iommufd, so that no layout of it is
+ * written down here.
+ */
+
+#include "iommufd_private.h"
+
+#include <linux/module.h>
+#include <linux/xarray.h>
+
+#include "shim.h"
+
+/* As iommufd_get_object(), which is not exported. */
+struct iommufd_vdevice *tsm_shim_vdevice_get(struct file *file, u32 id)
+{
+	struct iommufd_ctx *ictx = file->private_data;
+	struct iommufd_object *obj;
+
+	xa_lock(&ictx->objects);
+	obj = xa_load(&ictx->objects, id);
+	if (obj && (obj->type != IOMMUFD_OBJ_VDEVICE || !iommufd_lock_obj(obj)))
+		obj = NULL;
+	xa_unlock(&ictx->objects);
+	return obj ? container_of(obj, struct iommufd_vdevice, obj) : NULL;
+}
+
+void tsm_shim_vdevice_put(struct file *file, struct iommufd_vdevice *vdev)
+{
+	iommufd_put_object(file->private_data, &vdev->obj);
+}
+
+struct device *tsm_shim_vdevice_device(struct iommufd_vdevice *vdev)
+{
+	return vdev->idev->dev;
+}
+
+u64 tsm_shim_vdevice_virt_id(struct iommufd_vdevice *vdev)
+{
+	return vdev->virt_id;
+}
+
+tsm_vdevice_destroy_fn tsm_shim_vdevice_destroy(struct iommufd_vdevice *vdev)
+{
+	return vdev->destroy;
+}
+
+void tsm_shim_vdevice_set_destroy(struct iommufd_vdevice *vdev, tsm_vdevice_destroy_fn destroy)
+{
+	vdev->destroy = destroy;
+}
+
+/* 0 if @file is one of iommufd, which is then in use by our symbol. */
+int tsm_shim_is_iommufd(struct file *file)
+{
+	struct iommufd_ctx *ictx = iommufd_ctx_from_file(file);
+
+	if (IS_ERR(ictx))
+		return PTR_ERR(ictx);
+	iommufd_ctx_put(ictx);
+	return 0;
+}
+
+unsigned long tsm_shim_ioctl_of(struct file *file)
+{
+	return (unsigned long)file->f_op->unlocked_ioctl;
+}
