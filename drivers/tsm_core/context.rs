@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A TDI, from bind to unbind.
+//!
+//! Shared by the VMM's side, which owns the binding, and the TSM's side, which has a
+//! [`link::Tdi`](tsm_sys::link::Tdi). The latter may end first: a TSM that goes away revokes the
+//! TDI, and from then on it answers that it is not bound.
+
+use crate::evidence::{
+    Evidence,
+    Object, //
+};
+use kernel::{
+    pci,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        Arc, //
+    }, //
+};
+use tsm_sys::{
+    bar,
+    binding,
+    link::Call,
+    vm::Vm, //
+};
+use tsm_wire::{
+    object::ObjectType,
+    op::TvmArch,
+    refusal::{
+        Refusal,
+        Refused, //
+    },
+    request::{
+        MmioRange,
+        Request, //
+    },
+    scope::Scope,
+    tdi::TdiState,
+    uapi::NONCE_LEN, //
+};
+
+/// Bound by nobody yet: [`crate::bind`] is on its way to the TSM.
+const PENDING: u32 = 16;
+/// Bound through a TSM that is not of this project; its state is that TSM's.
+const FOREIGN: u32 = 17;
+/// The TSM went away.
+const REVOKED: u32 = 18;
+
+/// A TDI.
+#[pin_data]
+pub struct TdiContext {
+    pub(crate) function: ARef<pci::Device>,
+    pub(crate) vm: Vm,
+    pub(crate) tdi_id: u32,
+    /// A [`TdiState`], or one of the constants above. Written under the DSM lock.
+    standing: Atomic<u32>,
+    arch: Atomic<u32>,
+    /// What the TSM said when it refused to bind.
+    bind_code: Atomic<u64>,
+    #[pin]
+    evidence: Evidence,
+}
+
+impl TdiContext {
+    pub(crate) fn new(function: ARef<pci::Device>, vm: Vm, tdi_id: u32) -> Result<Arc<TdiContext>> {
+        Arc::pin_init(
+            pin_init!(TdiContext {
+                function,
+                vm,
+                tdi_id,
+                standing: Atomic::new(PENDING),
+                arch: Atomic::new(TvmArch::Common as u32),
+                bind_code: Atomic::new(0),
+                evidence <- Evidence::new(),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    // --- of the TSM's side, under the DSM lock ---
+
+    /// The TSM of `arch` has locked it.
+    pub fn attach(&self, arch: TvmArch) {
+        self.arch.store(arch as u32, Relaxed);
+        self.standing.store(TdiState::Locked as u32, Release);
+    }
+
+    /// The TSM refused to bind it, saying this.
+    pub fn refuse(&self, tsm_code: u64) {
+        self.bind_code.store(tsm_code, Relaxed);
+    }
+
+    /// The TSM lets go of it.
+    pub fn revoke(&self) {
+        self.standing.store(REVOKED, Release);
+    }
+
+    /// It is in this state now. The report of a TDI that is not frozen says nothing.
+    pub fn enter(&self, state: TdiState) {
+        if !state.is_frozen() {
+            self.evidence.remove(ObjectType::InterfaceReport);
+        }
+        self.standing.store(state as u32, Release);
+    }
+
+    /// Its state, if it is bound through a TSM of ours.
+    pub fn state(&self) -> Option<TdiState> {
+        match self.standing.load(Acquire) {
+            PENDING | FOREIGN | REVOKED => None,
+            raw => Some(TdiState::from_raw(raw)),
+        }
+    }
+
+    /// Its objects.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    // --- of the VMM's side ---
+
+    /// pci_tsm_bind() returned 0, and no TSM of ours came to attach it.
+    pub(crate) fn adopt_foreign(&self) {
+        self.standing.store(FOREIGN, Release);
+    }
+
+    pub(crate) fn bind_code(&self) -> u64 {
+        self.bind_code.load(Relaxed)
+    }
+
+    pub(crate) fn is_pending(&self) -> bool {
+        self.standing.load(Acquire) == PENDING
+    }
+
+    /// Did the TSM go away?
+    #[inline]
+    pub fn is_revoked(&self) -> bool {
+        self.standing.load(Acquire) == REVOKED
+    }
+
+    /// Is the TSM one that is not of this project? It takes raw bytes and a scope.
+    #[inline]
+    pub fn is_foreign(&self) -> bool {
+        self.standing.load(Acquire) == FOREIGN
+    }
+
+    /// Is this its virtual id?
+    #[inline]
+    pub fn has_id(&self, tdi_id: u64) -> bool {
+        u64::from(self.tdi_id) == tdi_id
+    }
+
+    /// The architecture of the TSM that it is bound through.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotBound`] if it is not any more.
+    #[inline]
+    pub fn arch(&self) -> Result<TvmArch, Refusal> {
+        if self.is_revoked() {
+            return Err(Refusal::NotBound);
+        }
+        TvmArch::try_from(self.arch.load(Relaxed))
+    }
+
+    /// The object of this kind, if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotBound`] if the TSM went away.
+    #[inline]
+    pub fn object(&self, object: ObjectType) -> Result<Option<Arc<Object>>, Refusal> {
+        if self.is_revoked() {
+            return Err(Refusal::NotBound);
+        }
+        Ok(self.evidence.get(object))
+    }
+
+    /// Does one of the function's memory BARs hold the whole range?
+    pub fn owns(&self, range: &MmioRange) -> bool {
+        (0..bar::BARS).any(|i| {
+            bar::memory_bar(&self.function, i)
+                .is_some_and(|(start, len)| range.is_inside(start, len))
+        })
+    }
+
+    /// Sends a request to the TSM, and waits.
+    ///
+    /// # Errors
+    ///
+    /// As `include/uapi/linux/iommufd_tsm.h` has them.
+    pub fn guest_req(
+        &self,
+        request: Request,
+        nonce: Option<[u8; NONCE_LEN]>,
+    ) -> Result<(), Refused> {
+        let mut call = Call {
+            request,
+            nonce,
+            result: Err(Refusal::NotBound.into()),
+        };
+        binding::guest_req(&self.function, &mut call)
+    }
+
+    /// Sends raw bytes to a TSM that is not of this project. Returns the residue, and what the TSM
+    /// said.
+    pub fn guest_req_raw(
+        &self,
+        scope: Scope,
+        req: &mut [u8],
+        resp: &mut [u8],
+    ) -> (Result<u32, Refusal>, u64) {
+        match binding::tsm_ops(&self.function) {
+            None => (Err(Refusal::NotBound), 0),
+            Some(ops) if !ops.guest_req => (Err(Refusal::Unsupported), 0),
+            Some(_) => binding::guest_req_raw(&self.function, scope, req, resp),
+        }
+    }
+}
