@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The way to the emulated firmware: a PCI function with a mailbox.
+//!
+//! Registers: [`tsm_wire::mailbox`].
+
+use crate::{
+    patience::Patience,
+    transport::{
+        FirmwareTransport,
+        Registers, //
+    },
+};
+use kernel::{
+    device,
+    io::Io,
+    new_mutex,
+    pci,
+    prelude::*,
+    sync::Mutex, //
+};
+use tsm_sys::granule::{
+    set_dma_mask,
+    Granule, //
+};
+use tsm_wire::{
+    mailbox::{
+        self,
+        Personality,
+        BAR_SIZE, //
+    },
+    refusal::Refusal, //
+};
+
+/// Reads of the status before the first sleep: the emulation answers at once, or late.
+const SPINS: u32 = 4;
+/// Milliseconds between two looks at the status.
+const POLL_MS: u32 = 2;
+/// Milliseconds that one call may take.
+const CALL_MS: u32 = 5_000;
+
+/// A mailbox.
+#[pin_data]
+pub struct Mailbox<'a> {
+    function: &'a pci::Device<device::Bound>,
+    /// The registers hold one call.
+    #[pin]
+    bar: Mutex<pci::Bar<'a, BAR_SIZE>>,
+}
+
+impl<'a> Mailbox<'a> {
+    /// The mailbox of `function`, whose firmware has to be `personality`.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if there is another one, or none.
+    pub fn new(
+        function: &'a pci::Device<device::Core<'_>>,
+        personality: Personality,
+    ) -> Result<Pin<KBox<Self>>> {
+        function.enable_device_mem()?;
+        set_dma_mask(function)?;
+        function.set_master();
+        let bound: &'a pci::Device<device::Bound> = function;
+        let bar = bound.iomap_region_sized::<BAR_SIZE>(mailbox::BAR, c"tsm mailbox")?;
+        let magic = bar.try_read32(mailbox::MAGIC)?;
+        let version = bar.try_read32(mailbox::VERSION)?;
+        let speaks = bar.try_read32(mailbox::PERSONALITY)?;
+        if magic != mailbox::MAGIC_VALUE || version != mailbox::VERSION_VALUE {
+            dev_err!(
+                function,
+                "no TSM mailbox: magic {magic:#x}, version {version}\n"
+            );
+            return Err(ENODEV);
+        }
+        if Personality::try_from(speaks) != Ok(personality) {
+            return Err(ENODEV);
+        }
+        KBox::pin_init(
+            pin_init!(Mailbox {
+                function: bound,
+                bar <- new_mutex!(bar, "Mailbox::bar"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Rings and waits.
+    fn run(
+        bar: &pci::Bar<'a, BAR_SIZE>,
+        registers: &mut Registers,
+        patience: &Patience,
+    ) -> Result<Result<(), Refusal>> {
+        for (n, x) in registers.iter().enumerate() {
+            bar.try_write64(*x, mailbox::x(n))?;
+        }
+        bar.try_write32(1, mailbox::DOORBELL)?;
+        let mut looks = 0;
+        while bar.try_read32(mailbox::STATUS)? & mailbox::STATUS_BUSY != 0 {
+            looks += 1;
+            if looks <= SPINS {
+                continue;
+            }
+            let waited = if looks * POLL_MS > CALL_MS {
+                Err(Refusal::Firmware)
+            } else {
+                patience.wait(POLL_MS)
+            };
+            if waited.is_err() {
+                bar.try_write32(1, mailbox::RESET)?;
+                return Ok(waited);
+            }
+        }
+        for (n, x) in registers.iter_mut().enumerate() {
+            *x = bar.try_read64(mailbox::x(n))?;
+        }
+        Ok(Ok(()))
+    }
+}
+
+impl<'a> FirmwareTransport<'a> for Pin<KBox<Mailbox<'a>>> {
+    fn call(&self, registers: &mut Registers, patience: &Patience) -> Result<(), Refusal> {
+        // not lock(): whoever has it may wait for long, and a signal would have to wait with us
+        let bar = loop {
+            match self.bar.try_lock() {
+                Some(bar) => break bar,
+                None => patience.wait(POLL_MS)?,
+            }
+        };
+        // an offset that is outside of the BAR: none of ours is
+        Mailbox::run(&bar, registers, patience).map_err(|_| Refusal::Firmware)?
+    }
+
+    fn granule(&self) -> Result<Granule<'a>, Refusal> {
+        Granule::new(self.function.as_ref()).map_err(|_| Refusal::Memory)
+    }
+}

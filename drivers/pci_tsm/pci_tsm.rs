@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What every TSM backend is made of.
+//!
+//! | module | noun |
+//! |---|---|
+//! | [`link_tsm`] | the traits that a backend implements |
+//! | [`registration`] | a backend, registered with PCI/TSM |
+//! | [`transport`] | a way to the firmware |
+//! | [`mailbox`] | the way to the emulated one |
+//! | [`patience`] | how long to wait for it |
+
+#![forbid(unsafe_code)]
+
+pub mod link_tsm;
+pub mod mailbox;
+pub mod patience;
+pub mod registration;
+pub mod transport;
+
+use kernel::prelude::*;
+
+/// The module pci_tsm.
+struct PciTsm;
+
+impl kernel::Module for PciTsm {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(PciTsm)
+    }
+}
+
+module! {
+    type: PciTsm,
+    name: "pci_tsm",
+    authors: ["iommufd-tsm developers"],
+    description: "Foundation of PCI TSM backends",
+    license: "GPL",
+    imports_ns: ["IOMMUFD_TSM"],
+}
