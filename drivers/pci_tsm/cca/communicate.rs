@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Device communication: messages that the host carries between the RMM and a device.
+//!
+//! The RMM writes a request into a page of the host's, the host sends it over DOE and brings the
+//! answer, until the RMM has what it wants. What the RMM wants kept of the messages, for the guest
+//! to examine, is collected on the way, and put into the evidence when all of it went well.
+
+use crate::rmm::{
+    nonsense,
+    Rmm, //
+};
+use core::mem::size_of;
+use kernel::prelude::*;
+use pci_tsm::{
+    patience::Patience,
+    transport::FirmwareTransport, //
+};
+use tsm_core::evidence::Evidence;
+use tsm_sys::{
+    doe::{
+        Doe,
+        DoeType, //
+    },
+    granule::Granule, //
+};
+use tsm_wire::{
+    object::{
+        ObjectType,
+        OBJECT_MAX_LEN, //
+    },
+    refusal::{
+        Refusal,
+        Refused, //
+    },
+    rmi::{
+        CommStatus,
+        DevCommEnter,
+        DevCommExit,
+        ExitFlags,
+        Fid,
+        Protocol,
+        GRANULE_SIZE, //
+    }, //
+};
+use zerocopy::{
+    FromBytes,
+    IntoBytes, //
+};
+
+/// Messages that one communication may take: an object of the largest size, 1 KiB at a time.
+const MESSAGES_MAX: usize = 16 * 1024;
+/// Offset of `RmiDevCommExit` in `RmiDevCommData`.
+const EXIT: usize = 0x800;
+
+/// The host's side of the communication with one device.
+pub(crate) struct Communication<'a, 'f> {
+    doe: Doe<'a>,
+    /// `RmiDevCommData`.
+    data: Granule<'f>,
+    request: Granule<'f>,
+    response: Granule<'f>,
+    /// What DOE reads from and writes to.
+    message: KVec<u8>,
+}
+
+/// Whose communication it is: which call carries it on, and with which arguments before the page.
+#[derive(Clone, Copy)]
+pub(crate) enum Party {
+    /// A PDEV: `pdev`.
+    Pdev([u64; 1]),
+    /// A VDEV: `rd, pdev, vdev`.
+    Vdev([u64; 3]),
+}
+
+/// What the RMM wants kept.
+struct Kept {
+    objects: [Option<KVVec<u8>>; ObjectType::ALL.len()],
+}
+
+impl<'a, 'f> Communication<'a, 'f> {
+    pub(crate) fn new<T: FirmwareTransport<'f>>(
+        doe: Doe<'a>,
+        rmm: &Rmm<'f, T>,
+    ) -> Result<Self, Refused> {
+        Ok(Communication {
+            doe,
+            data: rmm.granule()?,
+            request: rmm.granule()?,
+            response: rmm.granule()?,
+            message: KVec::from_elem(0, GRANULE_SIZE, GFP_KERNEL).map_err(|_| Refusal::Memory)?,
+        })
+    }
+
+    /// Carries messages until the RMM is content, and puts what it wants kept into `evidence`.
+    ///
+    /// Once the first message is sent, a signal does not end it any more.
+    ///
+    /// # Errors
+    ///
+    /// What the RMM says, or that it is not reached. The communication is to be aborted then.
+    pub(crate) fn run<T: FirmwareTransport<'f>>(
+        &mut self,
+        rmm: &Rmm<'f, T>,
+        party: Party,
+        evidence: &Evidence,
+        patience: &mut Patience,
+    ) -> Result<(), Refused> {
+        let mut kept = Kept {
+            objects: Default::default(),
+        };
+        let mut status = CommStatus::None;
+        let mut brought = 0;
+        for _ in 0..MESSAGES_MAX {
+            let exit = self.step(rmm, party, status, brought, patience)?;
+            let flags = ExitFlags(exit.flags);
+            if flags.contains(ExitFlags::CACHE_RSP) {
+                let part = (exit.cache_rsp_offset, exit.cache_rsp_len);
+                kept.append(exit.cache_obj_id, &self.response, part, brought)?;
+            }
+            if flags.contains(ExitFlags::CACHE_REQ) {
+                let part = (exit.cache_req_offset, exit.cache_req_len);
+                kept.append(exit.cache_obj_id, &self.request, part, exit.req_len)?;
+            }
+            if flags.0 == 0 {
+                return kept.store(evidence);
+            }
+            if !flags.contains(ExitFlags::SEND) {
+                status = CommStatus::None;
+                brought = 0;
+                continue;
+            }
+            patience.commit();
+            if patience.is_over() {
+                return Err(nonsense());
+            }
+            match self.send(&exit)? {
+                Some(len) => {
+                    status = CommStatus::Response;
+                    brought = len;
+                }
+                None => {
+                    status = CommStatus::Error;
+                    brought = 0;
+                }
+            }
+        }
+        Err(nonsense())
+    }
+
+    /// One `*_COMMUNICATE`.
+    fn step<T: FirmwareTransport<'f>>(
+        &mut self,
+        rmm: &Rmm<'f, T>,
+        party: Party,
+        status: CommStatus,
+        brought: u64,
+        patience: &Patience,
+    ) -> Result<DevCommExit, Refused> {
+        let enter = DevCommEnter {
+            status: status.into(),
+            req_addr: self.request.bus_address(),
+            resp_addr: self.response.bus_address(),
+            resp_len: brought,
+            reserved: [0; 0xe0],
+        };
+        let outside = |_| nonsense();
+        self.data.write(0, enter.as_bytes()).map_err(outside)?;
+        let data = self.data.bus_address();
+        match party {
+            Party::Pdev([pdev]) => rmm.call(patience, Fid::PdevCommunicate, &[pdev, data])?,
+            Party::Vdev([rd, pdev, vdev]) => {
+                rmm.call(patience, Fid::VdevCommunicate, &[rd, pdev, vdev, data])?
+            }
+        };
+        // once, and only the copy is looked at
+        let mut exit = [0; size_of::<DevCommExit>()];
+        self.data.read(EXIT, &mut exit).map_err(outside)?;
+        DevCommExit::read_from_bytes(&exit).map_err(|_| nonsense())
+    }
+
+    /// Sends the request. Returns how many bytes the answer has, if there is one.
+    fn send(&mut self, exit: &DevCommExit) -> Result<Option<u64>, Refused> {
+        let outside = |_| nonsense();
+        let kind = match Protocol::try_from(exit.protocol) {
+            Ok(Protocol::Spdm) => DoeType::Cma,
+            Ok(Protocol::SecureSpdm) => DoeType::SecuredCma,
+            Err(_) => return Err(nonsense()),
+        };
+        let len = usize::try_from(exit.req_len).map_err(|_| nonsense())?;
+        let mut request = [0; GRANULE_SIZE / 8];
+        let small = request.get_mut(..len);
+        let answer = match small {
+            // the usual case needs no second buffer
+            Some(request) => {
+                self.request.read(0, request).map_err(outside)?;
+                self.doe.exchange(kind, request, &mut self.message)
+            }
+            None => {
+                let mut request = KVec::from_elem(0, len.min(GRANULE_SIZE), GFP_KERNEL)
+                    .map_err(|_| Refusal::Memory)?;
+                if request.len() != len {
+                    return Err(nonsense());
+                }
+                self.request.read(0, &mut request).map_err(outside)?;
+                self.doe.exchange(kind, &request, &mut self.message)
+            }
+        };
+        let Ok(len) = answer else {
+            return Ok(None);
+        };
+        let answer = self.message.get(..len).ok_or(nonsense())?;
+        self.response.write(0, answer).map_err(outside)?;
+        Ok(Some(len as u64))
+    }
+}
+
+impl Kept {
+    /// Appends a part of a page to an object. `valid` bytes of the page have a meaning.
+    fn append(
+        &mut self,
+        object: u64,
+        page: &Granule<'_>,
+        (offset, len): (u64, u64),
+        valid: u64,
+    ) -> Result<(), Refused> {
+        let fits = offset.checked_add(len).is_some_and(|end| end <= valid);
+        if !fits || valid > GRANULE_SIZE as u64 {
+            return Err(nonsense());
+        }
+        let object = usize::try_from(object).map_err(|_| nonsense())?;
+        let slot = self.objects.get_mut(object).ok_or(nonsense())?;
+        let bytes = slot.get_or_insert_with(KVVec::new);
+        let (old, len) = (bytes.len(), len as usize);
+        if old + len > OBJECT_MAX_LEN {
+            return Err(Refusal::Memory.into());
+        }
+        if bytes.capacity() < old + len {
+            // twice the room each time, so that a large object is not copied for each message
+            bytes
+                .reserve(len.max(old), GFP_KERNEL)
+                .map_err(|_| Refusal::Memory)?;
+        }
+        bytes
+            .resize(old + len, 0, GFP_KERNEL)
+            .map_err(|_| Refusal::Memory)?;
+        let room = bytes.get_mut(old..).ok_or(nonsense())?;
+        page.read(offset as usize, room).map_err(|_| nonsense())
+    }
+
+    /// Puts the objects where they can be read.
+    fn store(self, evidence: &Evidence) -> Result<(), Refused> {
+        for (object, bytes) in ObjectType::ALL.into_iter().zip(self.objects) {
+            if let Some(bytes) = bytes {
+                evidence
+                    .put(object, bytes)
+                    .map_err(|_| Refused::from(Refusal::Memory))?;
+            }
+        }
+        Ok(())
+    }
+}

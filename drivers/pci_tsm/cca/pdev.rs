@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A connected device: a PDEV of the RMM.
+
+use crate::{
+    communicate::{
+        Communication,
+        Party, //
+    },
+    rmm::nonsense,
+    vdev::Vdev,
+    Cca, //
+};
+use kernel::{
+    new_mutex,
+    pci,
+    prelude::*,
+    sync::Mutex, //
+};
+use pci_tsm::{
+    link_tsm::{
+        LinkDsm,
+        TdiIdentity, //
+    },
+    patience::Patience,
+    transport::FirmwareTransport, //
+};
+use tsm_core::evidence::Evidence;
+use tsm_sys::{
+    doe::Doe,
+    granule::Granule, //
+};
+use tsm_wire::{
+    refusal::{
+        Refusal,
+        Refused, //
+    },
+    rmi::{
+        pdev::{
+            FLAG_CATEGORY_OFF_CHIP,
+            FLAG_SPDM,
+            HASH_SHA_384, //
+        },
+        Fid,
+        PdevParams,
+        PdevState, //
+    }, //
+};
+use zerocopy::IntoBytes;
+
+/// Communications that a PDEV may take to become ready; the specification has two.
+const ROUNDS: usize = 4;
+/// Functions of a device without ARI.
+const FUNCTIONS: u64 = 8;
+
+/// What the host needs to carry on a communication of the device.
+pub(crate) struct Desk<'a, 'f> {
+    pub(crate) communication: Communication<'a, 'f>,
+    /// Parameters of a call.
+    pub(crate) params: Granule<'f>,
+}
+
+/// A PDEV.
+pub(crate) struct Pdev<'a, 'f, T: FirmwareTransport<'f>> {
+    pub(crate) cca: &'a Cca<'f, T>,
+    /// The DSM lock is held whenever it is used; this one is for the compiler.
+    desk: Pin<KBox<Mutex<Desk<'a, 'f>>>>,
+    /// The RMM's, until it is given back in the end.
+    granule: Option<Granule<'f>>,
+    pub(crate) address: u64,
+    created: bool,
+    /// See [`Pdev::scrap`].
+    scrap: Pin<KBox<Evidence>>,
+}
+
+impl<'a, 'f, T: FirmwareTransport<'f>> Pdev<'a, 'f, T> {
+    /// Makes it, and lets the RMM talk to the device until it is ready.
+    pub(crate) fn connect(
+        cca: &'a Cca<'f, T>,
+        function: &'a pci::Device,
+        doe: Doe<'a>,
+        evidence: &Evidence,
+    ) -> Result<Self, Refused> {
+        let mut patience = Patience::operation();
+        let rmm = &cca.rmm;
+        let desk = Desk {
+            communication: Communication::new(doe, rmm)?,
+            params: rmm.granule()?,
+        };
+        let desk = KBox::pin_init(new_mutex!(desk, "Pdev::desk"), GFP_KERNEL);
+        let scrap = KBox::pin_init(Evidence::new(), GFP_KERNEL);
+        let (Ok(desk), Ok(scrap)) = (desk, scrap) else {
+            return Err(Refusal::Memory.into());
+        };
+        let granule = rmm.delegated(&patience)?;
+        let mut pdev = Pdev {
+            cca,
+            desk,
+            address: granule.bus_address(),
+            granule: Some(granule),
+            created: false,
+            scrap,
+        };
+        pdev.create(function, &patience)?;
+        for _ in 0..ROUNDS {
+            match pdev.state(&patience)? {
+                PdevState::New | PdevState::NeedsKey | PdevState::HasKey => {
+                    pdev.communicate(evidence, &mut patience)?
+                }
+                PdevState::Ready => return Ok(pdev),
+                PdevState::Stopped | PdevState::Error => break,
+            }
+        }
+        Err(nonsense().into())
+    }
+
+    fn create(&mut self, function: &pci::Device, patience: &Patience) -> Result<(), Refused> {
+        let id = u64::from(function.dev_id());
+        let params = PdevParams {
+            flags: FLAG_SPDM | FLAG_CATEGORY_OFF_CHIP,
+            hb_base: 0,
+            pdev_id: id,
+            routing_id: 0,
+            id_index: 0,
+            rid_base: id,
+            rid_top: id + FUNCTIONS,
+            hash_algo: HASH_SHA_384,
+            reserved: [0; 0xfc0],
+        };
+        let params = self.with_params(params.as_bytes())?;
+        self.cca
+            .rmm
+            .call(patience, Fid::PdevCreate, &[self.address, params])?;
+        self.created = true;
+        Ok(())
+    }
+
+    /// Fills the page of parameters, and gives its address.
+    pub(crate) fn with_params(&self, params: &[u8]) -> Result<u64, Refused> {
+        let mut desk = self.desk.lock();
+        desk.params.write(0, params).map_err(|_| nonsense())?;
+        Ok(desk.params.bus_address())
+    }
+
+    /// A store for what nobody asked for.
+    pub(crate) fn scrap(&self) -> &Evidence {
+        &self.scrap
+    }
+
+    fn state(&self, patience: &Patience) -> Result<PdevState, Refused> {
+        let [_, state, ..] = self
+            .cca
+            .rmm
+            .call(patience, Fid::PdevGetState, &[self.address])?;
+        PdevState::try_from(state).map_err(|_| nonsense())
+    }
+
+    fn communicate(&self, evidence: &Evidence, patience: &mut Patience) -> Result<(), Refused> {
+        let party = Party::Pdev([self.address]);
+        let done = self.carry(party, evidence, patience);
+        if done.is_err() {
+            let _ = self
+                .cca
+                .rmm
+                .call(&Patience::cleanup(), Fid::PdevAbort, &[self.address]);
+        }
+        done
+    }
+
+    /// Carries messages for one of the RMM's objects of this device.
+    pub(crate) fn carry(
+        &self,
+        party: Party,
+        evidence: &Evidence,
+        patience: &mut Patience,
+    ) -> Result<(), Refused> {
+        let mut desk = self.desk.lock();
+        desk.communication
+            .run(&self.cca.rmm, party, evidence, patience)
+    }
+
+    /// Stops and destroys it.
+    fn disconnect(&self) -> Result<(), Refused> {
+        let mut patience = Patience::cleanup();
+        let rmm = &self.cca.rmm;
+        rmm.call(&patience, Fid::PdevStop, &[self.address])?;
+        if let Err(failure) = self.communicate(self.scrap(), &mut patience) {
+            // the RMM stops it without the device, if that does not answer
+            if self.state(&patience)? != PdevState::Stopped {
+                return Err(failure);
+            }
+        }
+        rmm.call(&patience, Fid::PdevDestroy, &[self.address])?;
+        Ok(())
+    }
+}
+
+impl<'a, 'f, T: FirmwareTransport<'f>> LinkDsm for Pdev<'a, 'f, T> {
+    type Tdi<'t>
+        = Vdev<'t, 'a, 'f, T>
+    where
+        Self: 't;
+
+    fn bind<'t>(
+        &'t self,
+        who: &TdiIdentity<'t>,
+        evidence: &Evidence,
+    ) -> Result<Vdev<'t, 'a, 'f, T>, Refused> {
+        Vdev::bind(self, who, evidence)
+    }
+}
+
+impl<'f, T: FirmwareTransport<'f>> Drop for Pdev<'_, 'f, T> {
+    fn drop(&mut self) {
+        let Some(granule) = self.granule.take() else {
+            return;
+        };
+        if self.created && self.disconnect().is_err() {
+            let address = self.address;
+            pr_warn!("the RMM keeps a PDEV at {address:#x}; its memory is lost\n");
+            granule.leak();
+            return;
+        }
+        self.cca.rmm.reclaim(&Patience::cleanup(), granule);
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The VM, as the RMM has it.
+//!
+//! KVM makes the Realm of a Realm VM. Nothing but an arm64 host with RME has one: for the VMs of
+//! other hosts a stand-in is made, one for each VM that has a TDI bound, so that the RMM can tell
+//! whose a VDEV is.
+
+use crate::rmm::Rmm;
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::Mutex, //
+};
+use pci_tsm::{
+    patience::Patience,
+    transport::FirmwareTransport, //
+};
+use tsm_sys::granule::Granule;
+use tsm_wire::{
+    refusal::{
+        Refusal,
+        Refused, //
+    },
+    rmi::Fid, //
+};
+
+struct Realm<'f> {
+    vm: usize,
+    /// TDIs that are bound to it.
+    users: usize,
+    rd: Granule<'f>,
+}
+
+/// The Realms that have a TDI.
+#[pin_data]
+pub(crate) struct Realms<'f> {
+    #[pin]
+    realms: Mutex<KVec<Realm<'f>>>,
+}
+
+impl<'f> Realms<'f> {
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            realms <- new_mutex!(KVec::new(), "Realms::realms"),
+        })
+    }
+
+    /// Address of the Realm descriptor of this VM, for a TDI of it.
+    pub(crate) fn join<T: FirmwareTransport<'f>>(
+        &self,
+        rmm: &Rmm<'f, T>,
+        patience: &Patience,
+        vm: usize,
+    ) -> Result<u64, Refused> {
+        let mut realms = self.realms.lock();
+        if let Some(realm) = realms.iter_mut().find(|realm| realm.vm == vm) {
+            realm.users += 1;
+            return Ok(realm.rd.bus_address());
+        }
+        realms.reserve(1, GFP_KERNEL).map_err(|_| Refusal::Memory)?;
+        // all zeroes, as the stand-in wants its parameters
+        let params = rmm.granule()?;
+        let rd = rmm.delegated(patience)?;
+        let address = rd.bus_address();
+        if let Err(failure) = rmm.call(patience, Fid::RealmCreate, &[address, params.bus_address()])
+        {
+            rmm.reclaim(&Patience::cleanup(), rd);
+            return Err(failure);
+        }
+        let realm = Realm { vm, users: 1, rd };
+        // reserved above
+        realms
+            .push(realm, GFP_KERNEL)
+            .map_err(|_| Refusal::Memory)?;
+        Ok(address)
+    }
+
+    /// A TDI of this VM is gone.
+    pub(crate) fn leave<T: FirmwareTransport<'f>>(
+        &self,
+        rmm: &Rmm<'f, T>,
+        patience: &Patience,
+        vm: usize,
+    ) {
+        let mut realms = self.realms.lock();
+        let Some(index) = realms.iter().position(|realm| realm.vm == vm) else {
+            return;
+        };
+        let Some(realm) = realms.get_mut(index) else {
+            return;
+        };
+        realm.users -= 1;
+        if realm.users != 0 {
+            return;
+        }
+        let Ok(realm) = realms.remove(index) else {
+            return;
+        };
+        let address = realm.rd.bus_address();
+        if rmm.call(patience, Fid::RealmDestroy, &[address]).is_err() {
+            pr_warn!("the RMM keeps a Realm at {address:#x}; its memory is lost\n");
+            realm.rd.leak();
+            return;
+        }
+        rmm.reclaim(patience, realm.rd);
+    }
+}

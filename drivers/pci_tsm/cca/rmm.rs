@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Calls into the RMM (Arm DEN0137, chapter "Realm Management Interface").
+
+use core::{
+    iter::once,
+    marker::PhantomData, //
+};
+use kernel::prelude::*;
+use pci_tsm::{
+    patience::Patience,
+    transport::{
+        FirmwareTransport,
+        Registers, //
+    },
+};
+use tsm_sys::granule::Granule;
+use tsm_wire::{
+    mailbox::X_COUNT,
+    refusal::{
+        Refusal,
+        Refused, //
+    },
+    rmi::{
+        status::TransportFault,
+        Detail,
+        DetailClass,
+        Fid,
+        Status,
+        ABI_VERSION,
+        FEATURE_DA,
+        FEATURE_REGISTER_DA,
+        GRANULE_SIZE, //
+    }, //
+};
+
+/// Milliseconds before a call that the RMM was too busy for is made again.
+const BUSY_MS: u32 = 5;
+
+/// `tsm_code` of CCA: bits 15:0 are what the RMM returned (status and index), bits 63:32 the detail
+/// of a failed communication.
+fn tsm_code(x0: u64, detail: u64) -> u64 {
+    (x0 & 0xffff) | detail << 32
+}
+
+/// No result of the RMM, but of the way to it.
+fn transport_code(fault: TransportFault) -> u64 {
+    let detail = Detail {
+        class: DetailClass::Transport,
+        value: fault as u16,
+    };
+    tsm_code(0, detail.raw())
+}
+
+/// The RMM was not reached in time.
+fn unreached(why: Refusal) -> Refused {
+    match why {
+        Refusal::Firmware => Refused::by_firmware(transport_code(TransportFault::NoAnswer)),
+        _ => why.into(),
+    }
+}
+
+/// The RMM returned a failure.
+fn returned(x0: u64, x1: u64) -> Refused {
+    Refused::by_firmware(tsm_code(x0, x1 & 0xffff_ffff))
+}
+
+/// The RMM said something that makes no sense.
+pub(crate) fn nonsense() -> Refused {
+    Refused::by_firmware(transport_code(TransportFault::Malformed))
+}
+
+/// The RMM.
+pub(crate) struct Rmm<'f, T> {
+    transport: T,
+    _firmware: PhantomData<&'f ()>,
+}
+
+impl<'f, T: FirmwareTransport<'f>> Rmm<'f, T> {
+    pub(crate) fn new(transport: T) -> Self {
+        Rmm {
+            transport,
+            _firmware: PhantomData,
+        }
+    }
+
+    /// Makes a call, again as long as the RMM is busy. Returns all registers.
+    pub(crate) fn call(
+        &self,
+        patience: &Patience,
+        fid: Fid,
+        arguments: &[u64],
+    ) -> Result<Registers, Refused> {
+        loop {
+            let mut registers: Registers = [0; X_COUNT];
+            let words = Iterator::chain(once(fid.raw()), arguments.iter().copied());
+            for (to, from) in registers.iter_mut().zip(words) {
+                *to = from;
+            }
+            self.transport
+                .call(&mut registers, patience)
+                .map_err(unreached)?;
+            let [x0, x1, ..] = registers;
+            match Status::from_x0(x0) {
+                Ok(Status::Success) => return Ok(registers),
+                Ok(Status::Busy) => match patience.wait(BUSY_MS) {
+                    Ok(()) => {}
+                    Err(Refusal::Firmware) => return Err(returned(x0, x1)),
+                    Err(why) => return Err(why.into()),
+                },
+                _ => return Err(returned(x0, x1)),
+            }
+        }
+    }
+
+    /// Is it an RMM that assigns devices?
+    pub(crate) fn check(&self) -> Result {
+        let patience = Patience::operation();
+        let version = self.call(&patience, Fid::Version, &[ABI_VERSION]);
+        let features = self.call(&patience, Fid::Features, &[FEATURE_REGISTER_DA]);
+        match (version, features) {
+            (Ok(_), Ok([_, features, ..])) if features & FEATURE_DA != 0 => Ok(()),
+            (Err(failure), _) | (_, Err(failure)) => {
+                let code = failure.tsm_code;
+                pr_err!("the RMM does not answer as version 2.0 does: code {code:#x}\n");
+                Err(ENODEV)
+            }
+            _ => {
+                pr_err!("the RMM assigns no devices\n");
+                Err(ENODEV)
+            }
+        }
+    }
+
+    /// New memory, the host's.
+    pub(crate) fn granule(&self) -> Result<Granule<'f>, Refused> {
+        Ok(self.transport.granule()?)
+    }
+
+    /// New memory, the RMM's: delegated to it.
+    pub(crate) fn delegated(&self, patience: &Patience) -> Result<Granule<'f>, Refused> {
+        let granule = self.granule()?;
+        let base = granule.bus_address();
+        self.delegate(patience, base, GRANULE_SIZE as u64)?;
+        Ok(granule)
+    }
+
+    /// Takes memory back that the RMM had. If it does not give it back, nobody gets it any more.
+    pub(crate) fn reclaim(&self, patience: &Patience, granule: Granule<'f>) {
+        let base = granule.bus_address();
+        if self
+            .undelegate(patience, base, GRANULE_SIZE as u64)
+            .is_err()
+        {
+            pr_warn!("the RMM keeps a granule at {base:#x}; its memory is lost\n");
+            granule.leak();
+        }
+    }
+
+    /// Gives `len` bytes at `base` to the RMM; all, or none.
+    pub(crate) fn delegate(&self, patience: &Patience, base: u64, len: u64) -> Result<(), Refused> {
+        let top = base.checked_add(len).ok_or(Refusal::Payload)?;
+        let mut next = base;
+        while next < top {
+            match self.call(patience, Fid::GranuleRangeDelegate, &[next, top]) {
+                Ok([_, end, ..]) if next < end && end <= top => next = end,
+                failed => {
+                    if next > base {
+                        let _ = self.undelegate(&Patience::cleanup(), base, next - base);
+                    }
+                    return Err(failed.err().unwrap_or(nonsense()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes `len` bytes at `base` back.
+    pub(crate) fn undelegate(
+        &self,
+        patience: &Patience,
+        base: u64,
+        len: u64,
+    ) -> Result<(), Refused> {
+        let top = base.checked_add(len).ok_or(Refusal::Payload)?;
+        let mut next = base;
+        while next < top {
+            let [_, end, ..] = self.call(patience, Fid::GranuleRangeUndelegate, &[next, top])?;
+            if end <= next || end > top {
+                return Err(nonsense());
+            }
+            next = end;
+        }
+        Ok(())
+    }
+}

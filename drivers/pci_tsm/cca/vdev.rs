@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A bound TDI: a VDEV of the RMM.
+
+use crate::{
+    communicate::Party,
+    pdev::Pdev,
+    rmm::{
+        nonsense,
+        Rmm, //
+    }, //
+};
+use kernel::{
+    pci,
+    prelude::*, //
+};
+use pci_tsm::{
+    link_tsm::{
+        Faltered,
+        LinkTdi,
+        TdiIdentity, //
+    },
+    patience::Patience,
+    transport::FirmwareTransport, //
+};
+use tsm_core::evidence::Evidence;
+use tsm_sys::{
+    bar,
+    granule::Granule, //
+};
+use tsm_wire::{
+    object::ObjectType,
+    refusal::{
+        Refusal,
+        Refused, //
+    },
+    request::{
+        MmioRange,
+        Regen, //
+    },
+    rmi::{
+        rtt::{
+            RangeDesc,
+            FLAG_OUTPUT_SINGLE, //
+        },
+        vdev::{
+            ADDR_RANGE_MAX,
+            MEASURE_FLAG_RAW, //
+        },
+        AddrRange,
+        Fid,
+        VdevMeasureParams,
+        VdevParams,
+        VdevState,
+        GRANULE_SIZE, //
+    },
+    tdi::{
+        TdiState,
+        Transition, //
+    },
+    uapi::NONCE_LEN, //
+};
+use zerocopy::IntoBytes;
+
+/// Ranges of MMIO that a TDI may have in its VM.
+const MAPPINGS_MAX: usize = 256;
+
+/// A VDEV.
+pub(crate) struct Vdev<'t, 'a, 'f, T: FirmwareTransport<'f>> {
+    pdev: &'t Pdev<'a, 'f, T>,
+    vm: usize,
+    rd: u64,
+    /// The RMM's, until it is given back in the end.
+    granule: Option<Granule<'f>>,
+    address: u64,
+    created: bool,
+    /// MMIO that is in the VM.
+    mapped: KVec<MmioRange>,
+}
+
+impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
+    /// Makes it and locks it.
+    pub(crate) fn bind(
+        pdev: &'t Pdev<'a, 'f, T>,
+        who: &TdiIdentity<'t>,
+        evidence: &Evidence,
+    ) -> Result<Self, Refused> {
+        let mut patience = Patience::operation();
+        let rmm = &pdev.cca.rmm;
+        let rd = pdev.cca.realms.join(rmm, &patience, who.vm)?;
+        let mut vdev = Vdev {
+            pdev,
+            vm: who.vm,
+            rd,
+            granule: None,
+            address: 0,
+            created: false,
+            mapped: KVec::new(),
+        };
+        // from here on, dropping it undoes what was done
+        let granule = rmm.delegated(&patience)?;
+        vdev.address = granule.bus_address();
+        vdev.granule = Some(granule);
+        vdev.create(who, &patience)?;
+        vdev.communicate(evidence, &mut patience)?;
+        vdev.lock(evidence, &mut patience)?;
+        Ok(vdev)
+    }
+
+    fn rmm(&self) -> &Rmm<'f, T> {
+        &self.pdev.cca.rmm
+    }
+
+    /// How the RMM names it.
+    fn names(&self) -> [u64; 3] {
+        [self.rd, self.pdev.address, self.address]
+    }
+
+    fn create(&mut self, who: &TdiIdentity<'_>, patience: &Patience) -> Result<(), Refused> {
+        let (addr_range, num_addr_range) = device_memory(who.function);
+        let params = VdevParams {
+            flags: 0,
+            vdev_id: u64::from(who.tdi_id),
+            tdi_id: u64::from(who.function.dev_id()),
+            reserved0: 0,
+            vsmmu_addr: 0,
+            vsid: 0,
+            num_addr_range,
+            reserved1: [0; 0x1c8],
+            addr_range,
+            reserved2: [0; 0xd80],
+        };
+        let params = self.pdev.with_params(params.as_bytes())?;
+        let [rd, pdev, vdev] = self.names();
+        self.rmm()
+            .call(patience, Fid::VdevCreate, &[rd, pdev, vdev, params])?;
+        self.created = true;
+        Ok(())
+    }
+
+    /// Carries messages until the RMM has done what it was asked to; else ends that.
+    fn communicate(&self, evidence: &Evidence, patience: &mut Patience) -> Result<(), Refused> {
+        let done = self
+            .pdev
+            .carry(Party::Vdev(self.names()), evidence, patience);
+        if done.is_err() {
+            let _ = self
+                .rmm()
+                .call(&Patience::cleanup(), Fid::VdevAbort, &self.names());
+        }
+        done
+    }
+
+    /// Asks for something that takes communication.
+    fn run(&self, fid: Fid, evidence: &Evidence, patience: &mut Patience) -> Result<(), Refused> {
+        self.rmm().call(patience, fid, &self.names())?;
+        self.communicate(evidence, patience)
+    }
+
+    /// Locks it, and has the report for the guest to examine; a TDI without one is not locked.
+    fn lock(&self, evidence: &Evidence, patience: &mut Patience) -> Result<(), Refused> {
+        self.run(Fid::VdevLock, evidence, patience)?;
+        let report = self.run(Fid::VdevGetInterfaceReport, evidence, patience);
+        if report.is_err() {
+            let _ = self.run(Fid::VdevUnlock, evidence, &mut Patience::cleanup());
+        }
+        report
+    }
+
+    /// Takes the VM's mappings away, and unlocks it.
+    fn unlock(&mut self, evidence: &Evidence, patience: &mut Patience) -> Result<(), Refused> {
+        while let Some(range) = self.mapped.last().copied() {
+            self.unmap(&range, patience)?;
+            self.mapped.pop();
+        }
+        self.run(Fid::VdevUnlock, evidence, patience)
+    }
+
+    fn map(&self, range: &MmioRange, patience: &Patience) -> Result<(), Refused> {
+        let rmm = self.rmm();
+        rmm.delegate(patience, range.pa, range.len)?;
+        let mut done = 0;
+        while done < range.len {
+            let left = range.len - done;
+            let desc = RangeDesc {
+                base: range.pa + done,
+                pages: (left / GRANULE_SIZE as u64).min(RangeDesc::MAX_PAGES),
+            };
+            let ipa = range.gpa + done;
+            let top = ipa + desc.len();
+            let mapped = desc.raw().ok_or(nonsense()).and_then(|output| {
+                let arguments = [self.rd, self.address, ipa, top, FLAG_OUTPUT_SINGLE, output];
+                rmm.call(patience, Fid::RttDevMap, &arguments)
+            });
+            match mapped {
+                Ok([_, end, ..]) if ipa < end && end <= top => done += end - ipa,
+                failed => {
+                    let cleanup = Patience::cleanup();
+                    let part = MmioRange {
+                        len: done,
+                        ..*range
+                    };
+                    if self.unmap_ipa(&part, &cleanup).is_ok() {
+                        let _ = rmm.undelegate(&cleanup, range.pa, range.len);
+                    }
+                    return Err(failed.err().unwrap_or(nonsense()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unmap(&self, range: &MmioRange, patience: &Patience) -> Result<(), Refused> {
+        self.unmap_ipa(range, patience)?;
+        self.rmm().undelegate(patience, range.pa, range.len)
+    }
+
+    fn unmap_ipa(&self, range: &MmioRange, patience: &Patience) -> Result<(), Refused> {
+        let (mut ipa, top) = (range.gpa, range.gpa + range.len);
+        while ipa < top {
+            let arguments = [self.rd, ipa, top, FLAG_OUTPUT_SINGLE, 0];
+            let [_, end, ..] = self.rmm().call(patience, Fid::RttDevUnmap, &arguments)?;
+            if end <= ipa || end > top {
+                return Err(nonsense());
+            }
+            ipa = end;
+        }
+        Ok(())
+    }
+
+    fn measure(
+        &self,
+        raw: bool,
+        nonce: Option<[u8; NONCE_LEN]>,
+        evidence: &Evidence,
+        patience: &mut Patience,
+    ) -> Result<(), Refused> {
+        let params = VdevMeasureParams {
+            flags: if raw { MEASURE_FLAG_RAW } else { 0 },
+            reserved0: [0; 0xf8],
+            nonce: nonce.unwrap_or_default(),
+            reserved1: [0; 0xee0],
+        };
+        let params = self.pdev.with_params(params.as_bytes())?;
+        let [rd, pdev, vdev] = self.names();
+        self.rmm().call(
+            patience,
+            Fid::VdevGetMeasurements,
+            &[rd, pdev, vdev, params],
+        )?;
+        self.communicate(evidence, patience)
+    }
+
+    fn state(&self, patience: &Patience) -> Result<VdevState, Refused> {
+        let [_, state, ..] = self
+            .rmm()
+            .call(patience, Fid::VdevGetState, &[self.address])?;
+        VdevState::try_from(state).map_err(|_| nonsense())
+    }
+
+    /// What became of the TDI in an operation that failed.
+    fn faltered(&self, refused: Refused) -> Faltered {
+        let state = match self.state(&Patience::cleanup()) {
+            Ok(VdevState::New | VdevState::Unlocked) => TdiState::Unlocked,
+            Ok(VdevState::Locked) => TdiState::Locked,
+            Ok(VdevState::Started) => TdiState::Run,
+            Ok(VdevState::Error | VdevState::KeyRefresh | VdevState::KeyPurge) | Err(_) => {
+                TdiState::Error
+            }
+        };
+        Faltered {
+            refused,
+            state: Some(state),
+        }
+    }
+
+    /// Unlocks and destroys it.
+    fn unbind(&mut self) -> Result<(), Refused> {
+        let mut patience = Patience::cleanup();
+        let pdev = self.pdev;
+        if self.state(&patience)? != VdevState::Unlocked {
+            // of a device that does not answer the RMM thinks the worst, and lets the VDEV go
+            let _ = self.unlock(pdev.scrap(), &mut patience);
+        }
+        self.rmm()
+            .call(&patience, Fid::VdevDestroy, &self.names())?;
+        Ok(())
+    }
+}
+
+impl<'f, T: FirmwareTransport<'f>> LinkTdi for Vdev<'_, '_, 'f, T> {
+    fn transition(&mut self, step: Transition, evidence: &Evidence) -> Result<(), Faltered> {
+        let mut patience = Patience::operation();
+        let done = match step {
+            Transition::Lock => self.lock(evidence, &mut patience),
+            Transition::Run => self.run(Fid::VdevStart, evidence, &mut patience),
+            Transition::Unlock => self.unlock(evidence, &mut patience),
+        };
+        done.map_err(|failure| self.faltered(failure))
+    }
+
+    fn regen(
+        &mut self,
+        regen: Regen,
+        nonce: Option<[u8; NONCE_LEN]>,
+        evidence: &Evidence,
+    ) -> Result<(), Faltered> {
+        let mut patience = Patience::operation();
+        let done = match regen.object {
+            ObjectType::InterfaceReport => {
+                self.run(Fid::VdevGetInterfaceReport, evidence, &mut patience)
+            }
+            _ => self.measure(regen.raw, nonce, evidence, &mut patience),
+        };
+        done.map_err(|failure| self.faltered(failure))
+    }
+
+    fn validate_mmio(&mut self, range: MmioRange) -> Result<(), Faltered> {
+        if self.mapped.len() >= MAPPINGS_MAX {
+            return Err(Refusal::Memory.into());
+        }
+        self.mapped
+            .reserve(1, GFP_KERNEL)
+            .map_err(|_| Refusal::Memory)?;
+        self.map(&range, &Patience::operation())
+            .map_err(|failure| self.faltered(failure))?;
+        // reserved above
+        self.mapped
+            .push(range, GFP_KERNEL)
+            .map_err(|_| Refusal::Memory)?;
+        Ok(())
+    }
+}
+
+impl<'f, T: FirmwareTransport<'f>> Drop for Vdev<'_, '_, 'f, T> {
+    fn drop(&mut self) {
+        if let Some(granule) = self.granule.take() {
+            if self.created && self.unbind().is_err() {
+                let address = self.address;
+                pr_warn!(
+                    "the RMM keeps a VDEV at {address:#x}; its memory and its Realm are lost\n"
+                );
+                granule.leak();
+                return;
+            }
+            self.rmm().reclaim(&Patience::cleanup(), granule);
+        }
+        let pdev = self.pdev;
+        pdev.cca
+            .realms
+            .leave(&pdev.cca.rmm, &Patience::cleanup(), self.vm);
+    }
+}
+
+/// The memory BARs of a function, ascending, and how many there are.
+fn device_memory(function: &pci::Device) -> ([AddrRange; ADDR_RANGE_MAX], u64) {
+    // the RMM has whole granules
+    let next_after = |last: u64| {
+        (0..bar::BARS)
+            .filter_map(|i| bar::memory_bar(function, i))
+            .filter(|(base, len)| (base | len) % GRANULE_SIZE as u64 == 0 && *base > last)
+            .min()
+    };
+    let mut ranges = [AddrRange::default(); ADDR_RANGE_MAX];
+    let mut count = 0;
+    let mut last = 0;
+    for range in &mut ranges {
+        let Some((base, len)) = next_after(last) else {
+            break;
+        };
+        *range = AddrRange {
+            base,
+            top: base.saturating_add(len),
+        };
+        last = base;
+        count += 1;
+    }
+    (ranges, count)
+}
