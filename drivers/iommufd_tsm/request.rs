@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A guest's request.
+//!
+//! Objects are read from the evidence, straight into user memory. Everything else goes to the TSM.
+//! No lock is held while user memory is touched.
+
+use crate::{
+    bindings::Bindings,
+    framing::{
+        Form,
+        ReqFrame,
+        UserBuffer, //
+    },
+};
+use kernel::prelude::*;
+use tsm_core::context::TdiContext;
+use tsm_sys::{
+    uaccess,
+    vdevice::{
+        IommuFile,
+        Vdevice, //
+    },
+};
+use tsm_wire::{
+    object::ObjectType,
+    op::{
+        Op,
+        TvmArch, //
+    },
+    refusal::{
+        Refusal,
+        Refused, //
+    },
+    request::Request,
+    residue::Outcome,
+    scope::{
+        self,
+        Scope, //
+    },
+    tdi::TdiState,
+    uapi::NONCE_LEN, //
+};
+
+/// Bytes in the longest request that we know: `struct iommu_tsm_cca_scope_vdev_map`.
+const KNOWN_MAX: usize = 32;
+
+impl Bindings {
+    /// IOMMU_VDEVICE_TSM_REQ. Returns the residue.
+    #[inline]
+    pub(crate) fn req(&self, file: IommuFile<'_>, arg: usize) -> Result<u32, Refusal> {
+        let frame = ReqFrame::read(arg)?;
+        let vdev = file.vdevice(frame.vdevice_id).ok_or(Refusal::NoVdevice)?;
+        match self.answer(&vdev, &frame) {
+            Ok(outcome) => outcome
+                .residue(frame.req.len, frame.resp.len)
+                .ok_or(Refusal::Firmware),
+            Err(refused) => {
+                frame.write_code(refused.tsm_code)?;
+                Err(refused.why)
+            }
+        }
+    }
+
+    #[inline]
+    fn answer(&self, vdev: &Vdevice<'_>, frame: &ReqFrame) -> Result<Outcome, Refused> {
+        let context = match self.context(vdev) {
+            Some(context) if !context.is_revoked() => context,
+            _ => return self.bind_by_request(vdev, frame),
+        };
+        if context.is_foreign() {
+            return foreign(&context, frame);
+        }
+        let arch = context.arch()?;
+        let request = decode(frame, arch)?;
+        let consumed = frame.req.len;
+        match request {
+            Request::ObjectInfo(object) => {
+                let length = context.object(object)?.map_or(0, |o| o.bytes().len());
+                let length = (length as u32).to_ne_bytes();
+                if (frame.resp.len as usize) < length.len() {
+                    return Err(Refusal::Payload.into());
+                }
+                uaccess::write(frame.resp.ptr, &length)?;
+                Ok(Outcome::new(consumed, length.len() as u32))
+            }
+            Request::ReadObject { object, offset } => {
+                let filled = read_object(&context, object, offset, frame.resp)?;
+                Ok(Outcome::new(consumed, filled))
+            }
+            Request::RegenObject(regen) => {
+                let nonce = match regen.nonce_uptr {
+                    0 => None,
+                    at => {
+                        let mut nonce = [0; NONCE_LEN];
+                        uaccess::read(at, &mut nonce)?;
+                        Some(nonce)
+                    }
+                };
+                probe(frame.resp)?;
+                context.guest_req(request, nonce)?;
+                Ok(Outcome::new(consumed, 0))
+            }
+            Request::ValidateMmio(range) => {
+                if !context.owns(&range) {
+                    return Err(Refusal::Payload.into());
+                }
+                probe(frame.resp)?;
+                context.guest_req(request, None)?;
+                Ok(Outcome::new(consumed, 0))
+            }
+            Request::SetTdiState(_) => {
+                probe(frame.resp)?;
+                context.guest_req(request, None)?;
+                Ok(Outcome::new(consumed, 0))
+            }
+        }
+    }
+
+    /// Of a vDEVICE that is not bound, a guest can ask that it be locked: that binds it.
+    #[cold]
+    fn bind_by_request(&self, vdev: &Vdevice<'_>, frame: &ReqFrame) -> Result<Outcome, Refused> {
+        // on this form alone, which names what it wants without a TSM to decode it
+        let Form::Op(Op::SetTdiState, arch) = frame.form else {
+            return Err(Refusal::NotBound.into());
+        };
+        if vdev.function().is_none() {
+            return Err(Refusal::NotBound.into());
+        }
+        let request = match Payload::read(frame.req) {
+            Ok(payload) => Request::decode(Op::SetTdiState, payload.bytes()),
+            Err(Refusal::Fault) => return Err(Refusal::Fault.into()),
+            Err(other) => Err(other),
+        };
+        let Ok(Request::SetTdiState(TdiState::Locked)) = request else {
+            return Err(Refusal::NotBound.into());
+        };
+        probe(frame.resp)?;
+        let context = self.bind(vdev)?;
+        if !context.is_foreign() && !arch.fits(context.arch()?) {
+            self.unbind(vdev)?;
+            return Err(Refusal::Arch.into());
+        }
+        Ok(Outcome::new(frame.req.len, 0))
+    }
+}
+
+/// A request that is no longer than any that we know.
+struct Payload {
+    bytes: [u8; KNOWN_MAX],
+    len: usize,
+}
+
+impl Payload {
+    #[inline]
+    fn read(buffer: UserBuffer) -> Result<Self, Refusal> {
+        let mut bytes = [0; KNOWN_MAX];
+        let len = buffer.len as usize;
+        let part = bytes.get_mut(..len).ok_or(Refusal::Payload)?;
+        uaccess::read(buffer.ptr, part)?;
+        Ok(Payload { bytes, len })
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+#[inline]
+fn decode(frame: &ReqFrame, arch: TvmArch) -> Result<Request, Refusal> {
+    if let Form::Op(_, asked) = frame.form {
+        if !asked.fits(arch) {
+            return Err(Refusal::Arch);
+        }
+    }
+    let payload = Payload::read(frame.req)?;
+    match (frame.form, arch) {
+        (Form::Op(op, _), _) => Request::decode(op, payload.bytes()),
+        (Form::Scope(scope), TvmArch::Cca) => scope::decode_cca(scope, payload.bytes()),
+        (Form::Scope(_), _) => Err(Refusal::Payload),
+    }
+}
+
+/// Is the response buffer there? Before anything happens.
+#[inline]
+fn probe(resp: UserBuffer) -> Result<(), Refusal> {
+    if resp.len == 0 {
+        Ok(())
+    } else {
+        uaccess::probe_write(resp.ptr, resp.len as usize)
+    }
+}
+
+#[inline]
+fn read_object(
+    context: &TdiContext,
+    object: ObjectType,
+    offset: u64,
+    resp: UserBuffer,
+) -> Result<u32, Refusal> {
+    let object = context.object(object)?;
+    let bytes = object.as_ref().map_or(&[][..], |object| object.bytes());
+    let offset = usize::try_from(offset).map_err(|_| Refusal::Payload)?;
+    let rest = bytes.get(offset..).ok_or(Refusal::Payload)?;
+    let part = rest.get(..resp.len as usize).unwrap_or(rest);
+    uaccess::write(resp.ptr, part)?;
+    Ok(part.len() as u32)
+}
+
+/// A TSM that is not of this project takes raw bytes and a scope.
+#[cold]
+fn foreign(context: &TdiContext, frame: &ReqFrame) -> Result<Outcome, Refused> {
+    let scope = match frame.form {
+        Form::Scope(scope) => scope,
+        Form::Op(Op::ReadObject | Op::ObjectInfo, _) => Scope::Info,
+        Form::Op(..) => Scope::StateChange,
+    };
+    let memory = |_| Refusal::Memory;
+    let mut req = KVVec::from_elem(0, frame.req.len as usize, GFP_KERNEL).map_err(memory)?;
+    uaccess::read(frame.req.ptr, &mut req)?;
+    probe(frame.resp)?;
+    let mut resp = KVVec::from_elem(0, frame.resp.len as usize, GFP_KERNEL).map_err(memory)?;
+    let (residue, tsm_code) = context.guest_req_raw(scope, &mut req, &mut resp);
+    let residue = residue.map_err(|why| Refused { why, tsm_code })?;
+    let (whole, of) = if resp.is_empty() {
+        (&mut req, frame.req.len)
+    } else {
+        (&mut resp, frame.resp.len)
+    };
+    let done = of.checked_sub(residue).ok_or(Refusal::Firmware)?;
+    if frame.resp.len != 0 {
+        let filled = whole.get(..done as usize).ok_or(Refusal::Firmware)?;
+        uaccess::write(frame.resp.ptr, filled)?;
+        frame.write_code(tsm_code)?;
+        return Ok(Outcome::new(frame.req.len, done));
+    }
+    frame.write_code(tsm_code)?;
+    Ok(Outcome::new(done, 0))
+}
