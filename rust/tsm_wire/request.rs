@@ -132,8 +132,8 @@ impl Request {
 
     /// Checks a range: aligned, not empty, and nowhere past the end of the address space.
     pub fn validate_mmio(raw: ValidateMmio) -> Result<Request, Refusal> {
-        let aligned = (raw.gpa_base | raw.gpa_top | raw.pa_base) % MMIO_GRANULE == 0;
-        let len = raw.gpa_top.checked_sub(raw.gpa_base).unwrap_or(0);
+        let aligned = (raw.gpa_base | raw.gpa_top | raw.pa_base) & (MMIO_GRANULE - 1) == 0;
+        let len = raw.gpa_top.saturating_sub(raw.gpa_base);
         if !aligned || len == 0 || raw.pa_base.checked_add(len).is_none() {
             return Err(Refusal::Payload);
         }

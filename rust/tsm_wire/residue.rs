@@ -73,14 +73,17 @@ mod tests {
     proptest! {
         #[test]
         fn never_more_than_there_was(c: u32, f: u32, req: u32, resp: u32) {
+            let left = |have: u32, used: u32| have.checked_sub(used);
+            let rest = if resp != 0 { left(resp, f) } else { left(req, c) };
             match Outcome::new(c, f).residue(req, resp) {
                 Some(r) => {
                     prop_assert!(c <= req && f <= resp && r <= i32::MAX as u32);
-                    prop_assert_eq!(r, if resp != 0 { resp - f } else { req - c });
+                    prop_assert_eq!(Some(r), rest);
                 }
-                None => prop_assert!(
-                    c > req || f > resp || (if resp != 0 { resp - f } else { req - c }) > i32::MAX as u32
-                ),
+                None => {
+                    let too_much = rest.is_some_and(|rest| rest > i32::MAX as u32);
+                    prop_assert!(c > req || f > resp || too_much);
+                }
             }
         }
     }

@@ -358,7 +358,7 @@ fn device_memory(function: &pci::Device) -> ([AddrRange; ADDR_RANGE_MAX], u64) {
     let next_after = |last: u64| {
         (0..bar::BARS)
             .filter_map(|i| bar::memory_bar(function, i))
-            .filter(|(base, len)| (base | len) % GRANULE_SIZE as u64 == 0 && *base > last)
+            .filter(|(base, len)| (base | len) & (GRANULE_SIZE as u64 - 1) == 0 && *base > last)
             .min()
     };
     let mut ranges = [AddrRange::default(); ADDR_RANGE_MAX];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The request and the response buffer of one call.
+//! The request and the response buffer of one call, as the structures of the ABI have them: lengths
+//! of 32 bits, and an address that is 0 exactly if its length is.
 
 use std::num::TryFromIntError;
 
@@ -9,41 +10,38 @@ use std::num::TryFromIntError;
 pub(crate) struct Buffers<'b> {
     request: &'b [u8],
     response: &'b mut [u8],
-    request_len: u32,
-    response_len: u32,
-}
-
-/// Addresses and lengths of [`Buffers`], as the structures of the ABI have them: an address is 0
-/// exactly if its length is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Placed {
-    pub(crate) req_len: u32,
-    pub(crate) resp_len: u32,
-    pub(crate) req_uptr: u64,
-    pub(crate) resp_uptr: u64,
 }
 
 impl<'b> Buffers<'b> {
-    /// Fails if a length does not fit in the field that carries it.
-    pub(crate) fn new(request: &'b [u8], response: &'b mut [u8]) -> Result<Self, TryFromIntError> {
-        Ok(Buffers {
-            request_len: u32::try_from(request.len())?,
-            response_len: u32::try_from(response.len())?,
-            request,
-            response,
-        })
+    pub(crate) fn new(request: &'b [u8], response: &'b mut [u8]) -> Self {
+        Buffers { request, response }
     }
 
-    /// Where they are. Taken anew for each call, so that the response's address comes from the
-    /// exclusive borrow that stands behind it.
+    /// Length of the request. Fails if its field cannot carry it.
+    pub(crate) fn request_len(&self) -> Result<u32, TryFromIntError> {
+        u32::try_from(self.request.len())
+    }
+
+    /// Length of the response buffer. Fails if its field cannot carry it.
+    pub(crate) fn response_len(&self) -> Result<u32, TryFromIntError> {
+        u32::try_from(self.response.len())
+    }
+
+    /// Address of the request.
+    pub(crate) fn request_address(&self) -> u64 {
+        match self.request {
+            [] => 0,
+            request => request.as_ptr() as u64,
+        }
+    }
+
+    /// Address of the response buffer. To be taken anew for each call: it comes from the exclusive
+    /// borrow then, whatever was done with the buffer since the last.
     #[inline]
-    pub(crate) fn place(&mut self) -> Placed {
-        let address = |len: u32, address: usize| if len == 0 { 0 } else { address as u64 };
-        Placed {
-            req_len: self.request_len,
-            resp_len: self.response_len,
-            req_uptr: address(self.request_len, self.request.as_ptr() as usize),
-            resp_uptr: address(self.response_len, self.response.as_mut_ptr() as usize),
+    pub(crate) fn response_address(&mut self) -> u64 {
+        match &mut *self.response {
+            [] => 0,
+            response => response.as_mut_ptr() as u64,
         }
     }
 
@@ -58,14 +56,15 @@ mod tests {
 
     #[test]
     fn an_empty_buffer_has_no_address() {
-        let mut buffers = Buffers::new(&[], &mut []).unwrap();
-        let nowhere = Placed {
-            req_len: 0,
-            resp_len: 0,
-            req_uptr: 0,
-            resp_uptr: 0,
-        };
-        assert_eq!(buffers.place(), nowhere);
+        let mut buffers = Buffers::new(&[], &mut []);
+        assert_eq!(
+            (buffers.request_len(), buffers.response_len()),
+            (Ok(0), Ok(0))
+        );
+        assert_eq!(
+            (buffers.request_address(), buffers.response_address()),
+            (0, 0)
+        );
     }
 
     #[test]
@@ -73,13 +72,14 @@ mod tests {
         let request = [1, 2, 3];
         let mut response = [0; 5];
         let (from, to) = (request.as_ptr() as u64, response.as_ptr() as u64);
-        let mut buffers = Buffers::new(&request, &mut response).unwrap();
-        let placed = Placed {
-            req_len: 3,
-            resp_len: 5,
-            req_uptr: from,
-            resp_uptr: to,
-        };
-        assert_eq!(buffers.place(), placed);
+        let mut buffers = Buffers::new(&request, &mut response);
+        assert_eq!(
+            (buffers.request_len(), buffers.response_len()),
+            (Ok(3), Ok(5))
+        );
+        assert_eq!(
+            (buffers.request_address(), buffers.response_address()),
+            (from, to)
+        );
     }
 }

@@ -27,15 +27,20 @@ impl<'b> Request<'b> {
         request: &'b [u8],
         response: &'b mut [u8],
     ) -> Result<Self, TryFromIntError> {
+        let buffers = Buffers::new(request, response);
         Ok(Request {
             raw: VdeviceTsmReq {
                 size: OP_FORM_SIZE as u32,
                 vdevice_id,
                 op,
                 tvm_arch,
-                ..VdeviceTsmReq::default()
+                req_len: buffers.request_len()?,
+                resp_len: buffers.response_len()?,
+                req_uptr: buffers.request_address(),
+                resp_uptr: 0,
+                tsm_code: 0,
             },
-            buffers: Buffers::new(request, response)?,
+            buffers,
         })
     }
 
@@ -46,14 +51,10 @@ impl<'b> Request<'b> {
     /// The errno of the call.
     #[inline]
     pub fn call(&mut self, iommufd: BorrowedFd<'_>) -> io::Result<u32> {
-        let placed = self.buffers.place();
-        self.raw.req_len = placed.req_len;
-        self.raw.resp_len = placed.resp_len;
-        self.raw.req_uptr = placed.req_uptr;
-        self.raw.resp_uptr = placed.resp_uptr;
+        self.raw.resp_uptr = self.buffers.response_address();
         self.raw.tsm_code = 0;
-        // SAFETY: Owner: `self.buffers` holds the exclusive borrow of the response, and the only
-        // lengths that reach the kernel are its own. Lock: none, `&mut self` excludes a second
+        // SAFETY: Owner: `self.buffers` holds the exclusive borrow of the response, and nothing
+        // changes `resp_len`, which is its length. Lock: none, `&mut self` excludes a second
         // call. Race: the number belongs to iommufd, whose files alone act on type ';' and 0x96
         // with these addresses; any other file refuses it or takes an argument no longer than this.
         unsafe { ioctl(iommufd, IOMMU_VDEVICE_TSM_REQ, &mut self.raw) }

@@ -25,14 +25,19 @@ impl<'b> ScopeRequest<'b> {
         request: &'b [u8],
         response: &'b mut [u8],
     ) -> Result<Self, TryFromIntError> {
+        let buffers = Buffers::new(request, response);
         Ok(ScopeRequest {
             raw: VdeviceTsmScopeReq {
                 size: SCOPE_FORM_SIZE as u32,
                 vdevice_id,
                 scope,
-                ..VdeviceTsmScopeReq::default()
+                req_len: buffers.request_len()?,
+                resp_len: buffers.response_len()?,
+                reserved: 0,
+                req_uptr: buffers.request_address(),
+                resp_uptr: 0,
             },
-            buffers: Buffers::new(request, response)?,
+            buffers,
         })
     }
 
@@ -43,13 +48,9 @@ impl<'b> ScopeRequest<'b> {
     /// The errno of the call.
     #[inline]
     pub fn call(&mut self, iommufd: BorrowedFd<'_>) -> io::Result<u32> {
-        let placed = self.buffers.place();
-        self.raw.req_len = placed.req_len;
-        self.raw.resp_len = placed.resp_len;
-        self.raw.req_uptr = placed.req_uptr;
-        self.raw.resp_uptr = placed.resp_uptr;
-        // SAFETY: Owner: `self.buffers` holds the exclusive borrow of the response, and the only
-        // lengths that reach the kernel are its own; `size` keeps the kernel inside `raw`, which is
+        self.raw.resp_uptr = self.buffers.response_address();
+        // SAFETY: Owner: `self.buffers` holds the exclusive borrow of the response, and nothing
+        // changes `resp_len`, which is its length; `size` keeps the kernel inside `raw`, which is
         // shorter than the op form. Lock: none, `&mut self` excludes a second call. Race: as for
         // the op form, only iommufd acts on this number.
         unsafe { ioctl(iommufd, IOMMU_VDEVICE_TSM_REQ, &mut self.raw) }
