@@ -154,7 +154,7 @@ impl OpenFile {
     fn dev_iommu() -> Result<Self> {
         // SAFETY: The name is a C string.
         let file = unsafe {
-            bindings::filp_open(c"/dev/iommu".as_ptr().cast(), bindings::O_RDWR as i32, 0)
+            bindings::filp_open(c"/dev/iommu".as_char_ptr(), bindings::O_RDWR as i32, 0)
         };
         let file = OpenFile(kernel::error::from_err_ptr(file)?);
         // SAFETY: `file` is open.

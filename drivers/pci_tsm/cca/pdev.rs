@@ -111,7 +111,7 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Pdev<'a, 'f, T> {
                 PdevState::Stopped | PdevState::Error => break,
             }
         }
-        Err(nonsense().into())
+        Err(nonsense())
     }
 
     fn create(&mut self, function: &pci::Device, patience: &Patience) -> Result<(), Refused> {

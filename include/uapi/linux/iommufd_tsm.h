@@ -130,13 +130,14 @@ enum iommu_vdevice_tsm_req_op {
  * Return: on success the residue: with a response buffer, how many bytes of it
  * were not filled; without one, how many bytes of the request were not consumed.
  * Or -1 and errno, checked in this order: EINVAL short structure; E2BIG unknown
- * bytes past it are not zero; EINVAL unknown arch, unknown op, op that the arch
+ * bytes past it are not zero, or more than 4096 bytes; EFAULT the structure, or
+ * @tsm_code cannot be written; EINVAL unknown arch, unknown op, op that the arch
  * does not have, length without pointer or pointer without length; EMSGSIZE a
- * length beyond its limit; EFAULT user memory; ENOENT no such vDEVICE; ENXIO not
- * a PCI device, or not bound; EINVAL arch is not that of the TSM, or payload not
- * valid; EPROTO not possible in the state the TDI is in, which it keeps; EIO the
- * TSM or the device refused, see @tsm_code; EINTR a signal came while waiting,
- * nothing happened.
+ * length beyond its limit; ENOENT no such vDEVICE; ENXIO not a PCI device, or not
+ * bound; EINVAL arch is not that of the TSM; EFAULT the request; EINVAL payload
+ * not valid; EFAULT the nonce or the response buffer; EPROTO not possible in the
+ * state the TDI is in, which it keeps; EIO the TSM or the device refused, see
+ * @tsm_code; EINTR a signal came while waiting, nothing happened; ENOMEM.
  */
 struct iommu_vdevice_tsm_req {
 	__u32 size;
