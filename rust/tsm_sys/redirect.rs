@@ -153,9 +153,8 @@ impl OpenFile {
     #[inline]
     fn dev_iommu() -> Result<Self> {
         // SAFETY: The name is a C string.
-        let file = unsafe {
-            bindings::filp_open(c"/dev/iommu".as_char_ptr(), bindings::O_RDWR as i32, 0)
-        };
+        let file =
+            unsafe { bindings::filp_open(c"/dev/iommu".as_char_ptr(), bindings::O_RDWR as i32, 0) };
         let file = OpenFile(kernel::error::from_err_ptr(file)?);
         // SAFETY: `file` is open.
         kernel::error::to_result(unsafe { bindings::tsm_shim_is_iommufd(file.0) })?;
