@@ -101,6 +101,7 @@ impl Bindings {
     }
 
     /// IOMMU_VDEVICE_TSM_OP.
+    #[inline(never)]
     pub(crate) fn op(&self, file: IommuFile<'_>, arg: usize) -> Result<u32, Refusal> {
         let frame = OpFrame::read(arg)?;
         let vdev = file.vdevice(frame.vdevice_id).ok_or(Refusal::NoVdevice)?;

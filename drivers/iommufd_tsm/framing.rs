@@ -47,37 +47,29 @@ pub(crate) enum Form {
     Scope(Scope),
 }
 
-/// `struct iommu_vdevice_tsm_req`, or `struct iommu_vdevice_tsm_scope_req`.
+/// `struct iommu_vdevice_tsm_req`, or `struct iommu_vdevice_tsm_scope_req`, which has all of its
+/// fields in the same words: our copy, checked.
 pub(crate) struct ReqFrame {
-    pub(crate) form: Form,
-    pub(crate) vdevice_id: u32,
-    pub(crate) req: UserBuffer,
-    pub(crate) resp: UserBuffer,
-    /// Where `tsm_code` goes, if the form has one. It is 0 by now.
-    code_at: Option<usize>,
+    words: [u64; WORDS],
+    arg: usize,
 }
 
 /// The two 32-bit fields of a word.
 #[inline]
 fn halves(word: u64) -> (u32, u32) {
-    let bytes = word.to_ne_bytes();
-    let [a, b, c, d, e, f, g, h] = bytes;
-    (
-        u32::from_ne_bytes([a, b, c, d]),
-        u32::from_ne_bytes([e, f, g, h]),
-    )
+    let (low, high) = (word as u32, (word >> 32) as u32);
+    if cfg!(target_endian = "little") {
+        (low, high)
+    } else {
+        (high, low)
+    }
 }
 
-/// Reads `N` words, the least that a structure has. One that is shorter may end where memory does.
-#[inline]
-fn read_least<const N: usize>(arg: usize) -> Result<[u64; N], Refusal> {
-    uaccess::read_words(arg).map_err(|fault| short_or_fault(arg, N, fault))
-}
-
+/// A structure that is too short may end where memory does.
 #[cold]
-fn short_or_fault(arg: usize, words: usize, fault: Refusal) -> Refusal {
+fn short_or_fault(arg: usize, least: usize, fault: Refusal) -> Refusal {
     match uaccess::read_u32(arg) {
-        Ok(size) if (size as usize) < words * 8 => Refusal::Short,
+        Ok(size) if (size as usize) < least => Refusal::Short,
         _ => fault,
     }
 }
@@ -96,12 +88,35 @@ fn check_tail(arg: usize, known: usize, size: usize) -> Result<(), Refusal> {
     }
 }
 
+/// The checks of a frame that is not just the op form as we know it. Returns the lengths of the
+/// request and of the response.
+#[cold]
+fn check_rarer(arg: usize, size: usize, second: u64, third: u64) -> Result<(u32, u32), Refusal> {
+    if size > OP_FORM_SIZE {
+        check_tail(arg, OP_FORM_SIZE, size)?;
+        let (op, arch) = halves(second);
+        Op::decode(op, arch)?;
+        return Ok(halves(third));
+    }
+    if size != SCOPE_FORM_SIZE {
+        return Err(Refusal::Short);
+    }
+    let (scope, req_len) = halves(second);
+    let (resp_len, reserved) = halves(third);
+    if reserved != 0 {
+        return Err(Refusal::Reserved);
+    }
+    Scope::try_from(scope)?;
+    Ok((req_len, resp_len))
+}
+
 impl OpFrame {
     pub(crate) const SIZE: usize = 16;
 
     /// Reads it from `arg`.
     pub(crate) fn read(arg: usize) -> Result<Self, Refusal> {
-        let [first, second] = read_least(arg)?;
+        let [first, second] =
+            uaccess::read_op(arg).map_err(|fault| short_or_fault(arg, Self::SIZE, fault))?;
         let (size, ty) = halves(first);
         let (flags, vdevice_id) = halves(second);
         let size = size as usize;
@@ -123,73 +138,90 @@ impl OpFrame {
     }
 }
 
-impl UserBuffer {
-    #[inline]
-    fn new(ptr: u64, len: u32) -> Result<Self, Refusal> {
-        if (ptr == 0) == (len == 0) {
-            Ok(UserBuffer { ptr, len })
-        } else {
-            Err(Refusal::Buffer)
-        }
-    }
-}
-
 impl ReqFrame {
     /// Reads it from `arg`, and sets `tsm_code` to 0.
     #[inline]
     pub(crate) fn read(arg: usize) -> Result<Self, Refusal> {
-        let words: [u64; WORDS] = read_least(arg)?;
+        // what is said of a call that is refused from here on is that no TSM said anything
+        let words =
+            uaccess::read_req(arg).map_err(|fault| short_or_fault(arg, SCOPE_FORM_SIZE, fault))?;
         let [first, second, third, req_ptr, resp_ptr] = words;
-        let (size, vdevice_id) = halves(first);
-        let size = size as usize;
-        // Both forms have their pointers in the same place, and the lengths one word apart.
-        let (form, req_len, resp_len, code_at);
-        if size >= OP_FORM_SIZE {
-            if size > OP_FORM_SIZE {
-                check_tail(arg, OP_FORM_SIZE, size)?;
-            }
+        let (size, _) = halves(first);
+        let (req_len, resp_len) = if size as usize == OP_FORM_SIZE {
             let (op, arch) = halves(second);
-            let at = arg + TSM_CODE;
-            // what we say about a call that is refused from here on is that no TSM said anything
-            uaccess::write_u64(at, 0)?;
-            let (op, arch) = Op::decode(op, arch)?;
-            (req_len, resp_len) = halves(third);
-            form = Form::Op(op, arch);
-            code_at = Some(at);
-        } else if size == SCOPE_FORM_SIZE {
-            let scope;
-            (scope, req_len) = halves(second);
-            let reserved;
-            (resp_len, reserved) = halves(third);
-            if reserved != 0 {
-                return Err(Refusal::Reserved);
-            }
-            form = Form::Scope(Scope::try_from(scope)?);
-            code_at = None;
+            Op::decode(op, arch)?;
+            halves(third)
         } else {
-            return Err(Refusal::Short);
+            check_rarer(arg, size as usize, second, third)?
+        };
+        if (req_ptr == 0) != (req_len == 0) || (resp_ptr == 0) != (resp_len == 0) {
+            return Err(Refusal::Buffer);
         }
-        let req = UserBuffer::new(req_ptr, req_len)?;
-        let resp = UserBuffer::new(resp_ptr, resp_len)?;
         if req_len > REQ_MAX_LEN || resp_len > RESP_MAX_LEN {
             return Err(Refusal::Length);
         }
-        Ok(ReqFrame {
-            form,
-            vdevice_id,
-            req,
-            resp,
-            code_at,
-        })
+        Ok(ReqFrame { words, arg })
     }
 
-    /// Says what the TSM said. It was possible to write there before: should it not be now, the
-    /// operation stands, and the call fails.
+    #[inline]
+    fn size(&self) -> usize {
+        let [first, ..] = self.words;
+        halves(first).0 as usize
+    }
+
+    #[inline]
+    fn is_op_form(&self) -> bool {
+        self.size() >= OP_FORM_SIZE
+    }
+
+    #[inline]
+    pub(crate) fn vdevice_id(&self) -> u32 {
+        let [first, ..] = self.words;
+        halves(first).1
+    }
+
+    /// What it asks for.
+    #[inline]
+    pub(crate) fn form(&self) -> Result<Form, Refusal> {
+        let [_, second, ..] = self.words;
+        let (a, b) = halves(second);
+        if self.is_op_form() {
+            let (op, arch) = Op::decode(a, b)?;
+            Ok(Form::Op(op, arch))
+        } else {
+            Ok(Form::Scope(Scope::try_from(a)?))
+        }
+    }
+
+    /// The request.
+    #[inline]
+    pub(crate) fn req(&self) -> UserBuffer {
+        let [_, second, third, ptr, _] = self.words;
+        let len = if self.is_op_form() {
+            halves(third).0
+        } else {
+            halves(second).1
+        };
+        UserBuffer { ptr, len }
+    }
+
+    /// Where the response goes.
+    #[inline]
+    pub(crate) fn resp(&self) -> UserBuffer {
+        let [_, _, third, _, ptr] = self.words;
+        let (a, b) = halves(third);
+        let len = if self.is_op_form() { b } else { a };
+        UserBuffer { ptr, len }
+    }
+
+    /// Says what the TSM said, if the form has room for it. It was possible to write there before:
+    /// should it not be now, the operation stands, and the call fails.
     #[inline]
     pub(crate) fn write_code(&self, tsm_code: u64) -> Result<(), Refusal> {
-        match self.code_at {
-            Some(at) if tsm_code != 0 => uaccess::write_u64(at, tsm_code),
-            _ => Ok(()),
+        if tsm_code == 0 || !self.is_op_form() {
+            return Ok(());
         }
+        let at = self.arg.checked_add(TSM_CODE).ok_or(Refusal::Fault)?;
+        uaccess::write_u64(at, tsm_code)
     }
 }

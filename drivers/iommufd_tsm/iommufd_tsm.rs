@@ -33,12 +33,22 @@ struct IommufdTsm {
 }
 
 impl Ioctl for Bindings {
-    fn ioctl(&self, file: IommuFile<'_>, cmd: u32, arg: usize) -> Result<u32, Refusal> {
+    #[inline]
+    fn ioctl(&self, file: IommuFile<'_>, cmd: u32, arg: usize) -> isize {
         if cmd == IOMMU_VDEVICE_TSM_OP {
-            self.op(file, arg)
+            returned(self.op(file, arg))
         } else {
             self.req(file, arg)
         }
+    }
+}
+
+/// What an ioctl returns for a residue or a refusal.
+#[inline]
+fn returned(result: Result<u32, Refusal>) -> isize {
+    match result {
+        Ok(residue) => residue as isize,
+        Err(refusal) => -(refusal.errno() as isize),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
         ReqFrame,
         UserBuffer, //
     },
+    returned,
 };
 use kernel::prelude::*;
 use tsm_core::context::TdiContext;
@@ -46,20 +47,33 @@ use tsm_wire::{
 const KNOWN_MAX: usize = 32;
 
 impl Bindings {
-    /// IOMMU_VDEVICE_TSM_REQ. Returns the residue.
+    /// IOMMU_VDEVICE_TSM_REQ.
     #[inline]
-    pub(crate) fn req(&self, file: IommuFile<'_>, arg: usize) -> Result<u32, Refusal> {
-        let frame = ReqFrame::read(arg)?;
-        let vdev = file.vdevice(frame.vdevice_id).ok_or(Refusal::NoVdevice)?;
-        match self.answer(&vdev, &frame) {
-            Ok(outcome) => outcome
-                .residue(frame.req.len, frame.resp.len)
-                .ok_or(Refusal::Firmware),
-            Err(refused) => {
-                frame.write_code(refused.tsm_code)?;
-                Err(refused.why)
-            }
+    pub(crate) fn req(&self, file: IommuFile<'_>, arg: usize) -> isize {
+        let frame = match ReqFrame::read(arg) {
+            Ok(frame) => frame,
+            Err(refusal) => return returned(Err(refusal)),
+        };
+        match file.vdevice(frame.vdevice_id()) {
+            Some(vdev) => self.req_of(&vdev, &frame),
+            None => returned(Err(Refusal::NoVdevice)),
         }
+    }
+
+    /// Of a vDEVICE that exists. Apart, so that what refuses before needs no room for what this
+    /// needs.
+    #[inline(never)]
+    fn req_of(&self, vdev: &Vdevice<'_>, frame: &ReqFrame) -> isize {
+        let result = match self.answer(vdev, frame) {
+            Ok(outcome) => outcome
+                .residue(frame.req().len, frame.resp().len)
+                .ok_or(Refusal::Firmware),
+            Err(refused) => match frame.write_code(refused.tsm_code) {
+                Ok(()) => Err(refused.why),
+                Err(fault) => Err(fault),
+            },
+        };
+        returned(result)
     }
 
     #[inline]
@@ -73,19 +87,19 @@ impl Bindings {
         }
         let arch = context.arch()?;
         let request = decode(frame, arch)?;
-        let consumed = frame.req.len;
+        let consumed = frame.req().len;
         match request {
             Request::ObjectInfo(object) => {
                 let length = context.object(object)?.map_or(0, |o| o.bytes().len());
                 let length = (length as u32).to_ne_bytes();
-                if (frame.resp.len as usize) < length.len() {
+                if (frame.resp().len as usize) < length.len() {
                     return Err(Refusal::Payload.into());
                 }
-                uaccess::write(frame.resp.ptr, &length)?;
+                uaccess::write(frame.resp().ptr, &length)?;
                 Ok(Outcome::new(consumed, length.len() as u32))
             }
             Request::ReadObject { object, offset } => {
-                let filled = read_object(&context, object, offset, frame.resp)?;
+                let filled = read_object(&context, object, offset, frame.resp())?;
                 Ok(Outcome::new(consumed, filled))
             }
             Request::RegenObject(regen) => {
@@ -97,7 +111,7 @@ impl Bindings {
                         Some(nonce)
                     }
                 };
-                probe(frame.resp)?;
+                probe(frame.resp())?;
                 context.guest_req(request, nonce)?;
                 Ok(Outcome::new(consumed, 0))
             }
@@ -105,12 +119,12 @@ impl Bindings {
                 if !context.owns(&range) {
                     return Err(Refusal::Payload.into());
                 }
-                probe(frame.resp)?;
+                probe(frame.resp())?;
                 context.guest_req(request, None)?;
                 Ok(Outcome::new(consumed, 0))
             }
             Request::SetTdiState(_) => {
-                probe(frame.resp)?;
+                probe(frame.resp())?;
                 context.guest_req(request, None)?;
                 Ok(Outcome::new(consumed, 0))
             }
@@ -121,13 +135,13 @@ impl Bindings {
     #[cold]
     fn bind_by_request(&self, vdev: &Vdevice<'_>, frame: &ReqFrame) -> Result<Outcome, Refused> {
         // on this form alone, which names what it wants without a TSM to decode it
-        let Form::Op(Op::SetTdiState, arch) = frame.form else {
+        let Form::Op(Op::SetTdiState, arch) = frame.form()? else {
             return Err(Refusal::NotBound.into());
         };
         if vdev.function().is_none() {
             return Err(Refusal::NotBound.into());
         }
-        let request = match Payload::read(frame.req) {
+        let request = match Payload::read(frame.req()) {
             Ok(payload) => Request::decode(Op::SetTdiState, payload.bytes()),
             Err(Refusal::Fault) => return Err(Refusal::Fault.into()),
             Err(other) => Err(other),
@@ -135,13 +149,13 @@ impl Bindings {
         let Ok(Request::SetTdiState(TdiState::Locked)) = request else {
             return Err(Refusal::NotBound.into());
         };
-        probe(frame.resp)?;
+        probe(frame.resp())?;
         let context = self.bind(vdev)?;
         if !context.is_foreign() && !arch.fits(context.arch()?) {
             self.unbind(vdev)?;
             return Err(Refusal::Arch.into());
         }
-        Ok(Outcome::new(frame.req.len, 0))
+        Ok(Outcome::new(frame.req().len, 0))
     }
 }
 
@@ -169,13 +183,13 @@ impl Payload {
 
 #[inline]
 fn decode(frame: &ReqFrame, arch: TvmArch) -> Result<Request, Refusal> {
-    if let Form::Op(_, asked) = frame.form {
+    if let Form::Op(_, asked) = frame.form()? {
         if !asked.fits(arch) {
             return Err(Refusal::Arch);
         }
     }
-    let payload = Payload::read(frame.req)?;
-    match (frame.form, arch) {
+    let payload = Payload::read(frame.req())?;
+    match (frame.form()?, arch) {
         (Form::Op(op, _), _) => Request::decode(op, payload.bytes()),
         (Form::Scope(scope), TvmArch::Cca) => scope::decode_cca(scope, payload.bytes()),
         (Form::Scope(_), _) => Err(Refusal::Payload),
@@ -211,29 +225,29 @@ fn read_object(
 /// A TSM that is not of this project takes raw bytes and a scope.
 #[cold]
 fn foreign(context: &TdiContext, frame: &ReqFrame) -> Result<Outcome, Refused> {
-    let scope = match frame.form {
+    let scope = match frame.form()? {
         Form::Scope(scope) => scope,
         Form::Op(Op::ReadObject | Op::ObjectInfo, _) => Scope::Info,
         Form::Op(..) => Scope::StateChange,
     };
     let memory = |_| Refusal::Memory;
-    let mut req = KVVec::from_elem(0, frame.req.len as usize, GFP_KERNEL).map_err(memory)?;
-    uaccess::read(frame.req.ptr, &mut req)?;
-    probe(frame.resp)?;
-    let mut resp = KVVec::from_elem(0, frame.resp.len as usize, GFP_KERNEL).map_err(memory)?;
+    let mut req = KVVec::from_elem(0, frame.req().len as usize, GFP_KERNEL).map_err(memory)?;
+    uaccess::read(frame.req().ptr, &mut req)?;
+    probe(frame.resp())?;
+    let mut resp = KVVec::from_elem(0, frame.resp().len as usize, GFP_KERNEL).map_err(memory)?;
     let (residue, tsm_code) = context.guest_req_raw(scope, &mut req, &mut resp);
     let residue = residue.map_err(|why| Refused { why, tsm_code })?;
     let (whole, of) = if resp.is_empty() {
-        (&mut req, frame.req.len)
+        (&mut req, frame.req().len)
     } else {
-        (&mut resp, frame.resp.len)
+        (&mut resp, frame.resp().len)
     };
     let done = of.checked_sub(residue).ok_or(Refusal::Firmware)?;
-    if frame.resp.len != 0 {
+    if frame.resp().len != 0 {
         let filled = whole.get(..done as usize).ok_or(Refusal::Firmware)?;
-        uaccess::write(frame.resp.ptr, filled)?;
+        uaccess::write(frame.resp().ptr, filled)?;
         frame.write_code(tsm_code)?;
-        return Ok(Outcome::new(frame.req.len, done));
+        return Ok(Outcome::new(frame.req().len, done));
     }
     frame.write_code(tsm_code)?;
     Ok(Outcome::new(done, 0))

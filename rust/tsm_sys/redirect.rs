@@ -14,34 +14,24 @@ use crate::{
 use kernel::{
     bindings as kernel_bindings,
     prelude::*,
-    sync::atomic::{
-        Atomic,
-        Full,
-        Relaxed, //
-    },
     uaccess::{
         UserPtr,
         UserSlice, //
     },
 };
-use tsm_wire::{
-    refusal::Refusal,
-    uapi::{
-        VdeviceTsmOp,
-        IOMMU_VDEVICE_TSM_OP,
-        IOMMU_VDEVICE_TSM_REQ, //
-    },
+use tsm_wire::uapi::{
+    VdeviceTsmOp,
+    IOMMU_VDEVICE_TSM_OP,
+    IOMMU_VDEVICE_TSM_REQ, //
 };
 use zerocopy::IntoBytes;
 
 /// Who answers the ioctls.
 pub trait Ioctl: VdeviceGone {
-    /// One of the two ioctls, with its argument. Returns a residue.
-    fn ioctl(&self, file: IommuFile<'_>, cmd: u32, arg: usize) -> Result<u32, Refusal>;
+    /// One of the two ioctls, with its argument. Returns a residue, or the negative errno of a
+    /// refusal.
+    fn ioctl(&self, file: IommuFile<'_>, cmd: u32, arg: usize) -> isize;
 }
-
-/// The answerer of the one [`Redirect`] that can be, or 0.
-static ANSWERER: Atomic<usize> = Atomic::new(0);
 
 /// # Safety
 ///
@@ -49,7 +39,7 @@ static ANSWERER: Atomic<usize> = Atomic::new(0);
 #[inline]
 pub(crate) unsafe fn answerer<'a, I>() -> &'a I {
     // SAFETY: The `Redirect` put it there, and keeps it.
-    unsafe { &*(ANSWERER.load(Relaxed) as *const I) }
+    unsafe { &*bindings::tsm_shim_redirect_answerer().cast::<I>() }
 }
 
 /// Why the ioctls could not be put on /dev/iommu.
@@ -77,7 +67,7 @@ impl RedirectError {
 
 /// As long as this exists, `I` answers the two ioctls on every /dev/iommu.
 pub struct Redirect<I: Ioctl> {
-    /// What `ANSWERER` points at.
+    /// What C has a pointer to.
     _answerer: Pin<KBox<I>>,
 }
 
@@ -96,20 +86,18 @@ impl<I: Ioctl> Redirect<I> {
             return Err(RedirectError::Answered);
         }
         let this: *const I = &*answerer;
-        if ANSWERER.cmpxchg(0, this as usize, Full).is_err() {
-            return Err(RedirectError::Taken);
-        }
         // SAFETY: `file` is open.
         let ioctl = unsafe { bindings::tsm_shim_ioctl_of(file.0) };
-        // SAFETY: `ioctl` is a function of iommufd, whose module our own symbols keep; `enter` is
-        // one of ours, and is out of use when the `Redirect` is dropped.
-        let ret = unsafe { bindings::tsm_shim_redirect_install(ioctl, Some(enter::<I>)) };
+        // SAFETY: `ioctl` is a function of iommufd, whose module our own symbols keep; `enter` and
+        // what it answers with are ours, and out of use when the `Redirect` is dropped.
+        let ret = unsafe {
+            bindings::tsm_shim_redirect_install(ioctl, Some(enter::<I>), this.cast_mut().cast())
+        };
         if ret == 0 {
             return Ok(Redirect {
                 _answerer: answerer,
             });
         }
-        ANSWERER.store(0, Relaxed);
         if ret == -(bindings::EBUSY as i32) {
             Err(RedirectError::Taken)
         } else {
@@ -123,7 +111,6 @@ impl<I: Ioctl> Drop for Redirect<I> {
     fn drop(&mut self) {
         // SAFETY: Installed by `install`, once. Waits until nobody runs `enter`.
         unsafe { bindings::tsm_shim_redirect_remove() };
-        ANSWERER.store(0, Relaxed);
     }
 }
 
@@ -134,15 +121,13 @@ unsafe extern "C" fn enter<I: Ioctl>(
     file: *mut kernel_bindings::file,
     cmd: c_uint,
     arg: c_ulong,
+    answerer: *mut c_void,
 ) -> c_long {
     // SAFETY: The file is one of iommufd, and open during the ioctl.
     let file = unsafe { IommuFile::from_raw(file) };
     // SAFETY: This is reached through a `Redirect<I>`, which waits for us when it goes.
-    let answerer = unsafe { answerer::<I>() };
-    match answerer.ioctl(file, cmd, arg) {
-        Ok(residue) => residue as c_long,
-        Err(refusal) => -(refusal.errno() as c_long),
-    }
+    let answerer = unsafe { &*answerer.cast::<I>() };
+    answerer.ioctl(file, cmd, arg)
 }
 
 /// A file that is closed in the end.

@@ -3,6 +3,7 @@
 //! User memory: each function touches each byte at most once.
 
 use crate::bindings;
+use core::mem::MaybeUninit;
 use kernel::{
     prelude::*,
     uaccess::{
@@ -12,22 +13,36 @@ use kernel::{
 };
 use tsm_wire::refusal::Refusal;
 
-/// Reads `N` 64-bit words at `from`, each once.
+/// Reads `struct iommu_vdevice_tsm_op` as 64-bit words.
 ///
 /// # Errors
 ///
 /// [`Refusal::Fault`].
 #[inline]
-pub fn read_words<const N: usize>(from: usize) -> Result<[u64; N], Refusal> {
-    let mut words = [0u64; N];
-    // SAFETY: `words` has room for `N` words and nobody else knows it; `from` is checked by the
-    // function.
-    let ret =
-        unsafe { bindings::tsm_shim_read_words(words.as_mut_ptr(), from as *const u64, N as u32) };
-    if ret == 0 {
-        Ok(words)
-    } else {
-        Err(Refusal::Fault)
+pub fn read_op(from: usize) -> Result<[u64; 2], Refusal> {
+    let mut words = MaybeUninit::<[u64; 2]>::uninit();
+    // SAFETY: `words` has room for what the function reads; `from` is checked by it.
+    match unsafe { bindings::tsm_shim_read_op(words.as_mut_ptr().cast(), from as *const u64) } {
+        // SAFETY: The function has written all of it.
+        0 => Ok(unsafe { words.assume_init() }),
+        _ => Err(Refusal::Fault),
+    }
+}
+
+/// Reads what both forms of the request have in common, as 64-bit words. If the first half of the
+/// first, the size, says that it is the form with a `tsm_code`, that is set to 0.
+///
+/// # Errors
+///
+/// [`Refusal::Fault`].
+#[inline]
+pub fn read_req(from: usize) -> Result<[u64; 5], Refusal> {
+    let mut words = MaybeUninit::<[u64; 5]>::uninit();
+    // SAFETY: `words` has room for what the function reads; `from` is checked by it.
+    match unsafe { bindings::tsm_shim_read_req(words.as_mut_ptr().cast(), from as *mut u64) } {
+        // SAFETY: The function has written all of it.
+        0 => Ok(unsafe { words.assume_init() }),
+        _ => Err(Refusal::Fault),
     }
 }
 

@@ -2,53 +2,62 @@
 
 //! Why a call was refused, and the errno that says so: the only place that maps one to the other.
 
+/// Above every errno.
+const ERRNO: u16 = 256;
+
+/// The value of a reason: its errno, and what tells it from others with the same.
+const fn errno(reason: u16, errno: i32) -> u16 {
+    reason * ERRNO + errno as u16
+}
+
 /// A reason to refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
 pub enum Refusal {
     /// The structure is shorter than any form of it.
-    Short,
+    Short = errno(0, EINVAL),
     /// Bytes behind the structure that this kernel does not know are not zero.
-    Tail,
+    Tail = errno(1, E2BIG),
     /// `flags` or a reserved field is not zero.
-    Reserved,
+    Reserved = errno(2, EOPNOTSUPP),
     /// Unknown type of IOMMU_VDEVICE_TSM_OP.
-    Type,
+    Type = errno(3, EINVAL),
     /// Unknown scope, or one that is refused.
-    Scope,
+    Scope = errno(4, EINVAL),
     /// Unknown architecture, or not the one of the TSM.
-    Arch,
+    Arch = errno(5, EINVAL),
     /// Unknown operation.
-    Op,
+    Op = errno(6, EINVAL),
     /// The architecture does not have the operation.
-    OpArch,
+    OpArch = errno(7, EINVAL),
     /// A length without a pointer, or a pointer without a length.
-    Buffer,
+    Buffer = errno(8, EINVAL),
     /// A length beyond its limit.
-    Length,
+    Length = errno(9, EMSGSIZE),
     /// The payload does not say anything valid.
-    Payload,
+    Payload = errno(10, EINVAL),
     /// No vdevice has this id.
-    NoVdevice,
+    NoVdevice = errno(11, ENOENT),
     /// Not a PCI device, no TSM is connected to it, or it is not bound.
-    NotBound,
+    NotBound = errno(12, ENXIO),
     /// BIND, and no VM is behind the vdevice.
-    NoVm,
+    NoVm = errno(13, ENODEV),
     /// Bound to another VM or under another virtual id.
-    Taken,
+    Taken = errno(14, EBUSY),
     /// A virtual id that does not fit in 32 bits.
-    VirtId,
+    VirtId = errno(15, EINVAL),
     /// The TDI is in a state that does not allow this.
-    State,
+    State = errno(16, EPROTO),
     /// The TSM or the device refused; the `tsm_code` says why.
-    Firmware,
+    Firmware = errno(17, EIO),
     /// A signal came while waiting.
-    Signal,
+    Signal = errno(18, EINTR),
     /// User memory is not there.
-    Fault,
+    Fault = errno(19, EFAULT),
     /// The TSM has no such operation.
-    Unsupported,
+    Unsupported = errno(20, EOPNOTSUPP),
     /// Out of memory.
-    Memory,
+    Memory = errno(21, ENOMEM),
 }
 
 impl Refusal {
@@ -79,30 +88,9 @@ impl Refusal {
     ];
 
     /// The errno, positive, as in `include/uapi/asm-generic/errno*.h`.
+    #[inline]
     pub const fn errno(self) -> i32 {
-        match self {
-            Refusal::Short
-            | Refusal::Type
-            | Refusal::Scope
-            | Refusal::Arch
-            | Refusal::Op
-            | Refusal::OpArch
-            | Refusal::Buffer
-            | Refusal::Payload
-            | Refusal::VirtId => EINVAL,
-            Refusal::Tail => E2BIG,
-            Refusal::Reserved | Refusal::Unsupported => EOPNOTSUPP,
-            Refusal::Length => EMSGSIZE,
-            Refusal::NoVdevice => ENOENT,
-            Refusal::NotBound => ENXIO,
-            Refusal::NoVm => ENODEV,
-            Refusal::Taken => EBUSY,
-            Refusal::State => EPROTO,
-            Refusal::Firmware => EIO,
-            Refusal::Signal => EINTR,
-            Refusal::Fault => EFAULT,
-            Refusal::Memory => ENOMEM,
-        }
+        (self as u16 % ERRNO) as i32
     }
 
     /// The reason behind an errno (positive) that the kernel's own PCI/TSM layer or a TSM that is
@@ -169,6 +157,39 @@ const EOPNOTSUPP: i32 = 95;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The table of the documentation.
+    #[test]
+    fn errnos() {
+        let table = [
+            (Refusal::Short, 22),
+            (Refusal::Tail, 7),
+            (Refusal::Reserved, 95),
+            (Refusal::Type, 22),
+            (Refusal::Scope, 22),
+            (Refusal::Arch, 22),
+            (Refusal::Op, 22),
+            (Refusal::OpArch, 22),
+            (Refusal::Buffer, 22),
+            (Refusal::Length, 90),
+            (Refusal::Payload, 22),
+            (Refusal::NoVdevice, 2),
+            (Refusal::NotBound, 6),
+            (Refusal::NoVm, 19),
+            (Refusal::Taken, 16),
+            (Refusal::VirtId, 22),
+            (Refusal::State, 71),
+            (Refusal::Firmware, 5),
+            (Refusal::Signal, 4),
+            (Refusal::Fault, 14),
+            (Refusal::Unsupported, 95),
+            (Refusal::Memory, 12),
+        ];
+        assert_eq!(table.len(), Refusal::ALL.len());
+        for (refusal, errno) in table {
+            assert_eq!(refusal.errno(), errno, "{refusal:?}");
+        }
+    }
 
     #[test]
     fn an_errno_survives_the_way_through_a_refusal() {

@@ -10,12 +10,12 @@
 
 #include "shim.h"
 
-int tsm_shim_read_words(u64 *to, const u64 __user *from, unsigned int words)
+int tsm_shim_read_op(u64 to[2], const u64 __user *from)
 {
-	if (!user_read_access_begin(from, words * sizeof(*from)))
+	if (!user_read_access_begin(from, 2 * sizeof(*from)))
 		return -EFAULT;
-	for (; words; words--)
-		unsafe_get_user(*to++, from++, fault);
+	unsafe_get_user(to[0], from + 0, fault);
+	unsafe_get_user(to[1], from + 1, fault);
 	user_read_access_end();
 	return 0;
 fault:
@@ -23,7 +23,28 @@ fault:
 	return -EFAULT;
 }
 /* inlined into the modules above, as are the others that are exported */
-EXPORT_SYMBOL_NS_GPL(tsm_shim_read_words, "IOMMUFD_TSM");
+EXPORT_SYMBOL_NS_GPL(tsm_shim_read_op, "IOMMUFD_TSM");
+
+/* One access for the whole structure: each costs more than what it moves. */
+int tsm_shim_read_req(u64 to[5], u64 __user *from)
+{
+	if (!user_access_begin(from, 6 * sizeof(*from)))
+		return -EFAULT;
+	unsafe_get_user(to[0], from + 0, fault);
+	unsafe_get_user(to[1], from + 1, fault);
+	unsafe_get_user(to[2], from + 2, fault);
+	unsafe_get_user(to[3], from + 3, fault);
+	unsafe_get_user(to[4], from + 4, fault);
+	/* the form with tsm_code: is it there, and nothing was said yet */
+	if ((u32)to[0] >= 6 * sizeof(*from))
+		unsafe_put_user(0, from + 5, fault);
+	user_access_end();
+	return 0;
+fault:
+	user_access_end();
+	return -EFAULT;
+}
+EXPORT_SYMBOL_NS_GPL(tsm_shim_read_req, "IOMMUFD_TSM");
 
 int tsm_shim_put_u64(u64 value, u64 __user *to)
 {

@@ -16,15 +16,17 @@
 
 #include "shim.h"
 
-DEFINE_STATIC_SRCU(redirect_srcu);
+/* a reader of this kind costs two instructions, and may sleep as any other */
+DEFINE_STATIC_SRCU_FAST(redirect_srcu);
 static tsm_ioctl_fn redirect_to;
+static void *redirect_answerer;
 
 static notrace long redirect_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	int idx = srcu_read_lock(&redirect_srcu);
-	long ret = redirect_to(file, cmd, arg);
+	struct srcu_ctr __percpu *reader = srcu_read_lock_fast(&redirect_srcu);
+	long ret = redirect_to(file, cmd, arg, redirect_answerer);
 
-	srcu_read_unlock(&redirect_srcu, idx);
+	srcu_read_unlock_fast(&redirect_srcu, reader);
 	return ret;
 }
 
@@ -43,11 +45,12 @@ static struct ftrace_ops redirect_ops = {
 	.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT,
 };
 
-int tsm_shim_redirect_install(unsigned long ioctl, tsm_ioctl_fn to)
+int tsm_shim_redirect_install(unsigned long ioctl, tsm_ioctl_fn to, void *answerer)
 {
 	int ret;
 
 	redirect_to = to;
+	redirect_answerer = answerer;
 	ret = ftrace_set_filter_ip(&redirect_ops, ioctl, 0, 0);
 	if (ret)
 		return ret;
@@ -67,4 +70,9 @@ void tsm_shim_redirect_remove(void)
 	synchronize_srcu(&redirect_srcu);
 	/* who left it and did not return yet */
 	synchronize_rcu_tasks();
+}
+
+void *tsm_shim_redirect_answerer(void)
+{
+	return redirect_answerer;
 }

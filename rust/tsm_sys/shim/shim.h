@@ -19,7 +19,8 @@ struct module;
 struct srcu_struct;
 
 /* core.c: user memory */
-int tsm_shim_read_words(u64 *to, const u64 __user *from, unsigned int words);
+int tsm_shim_read_op(u64 to[2], const u64 __user *from);
+int tsm_shim_read_req(u64 to[5], u64 __user *from);
 int tsm_shim_put_u64(u64 value, u64 __user *to);
 int tsm_shim_get_u32(u32 *value, const u32 __user *from);
 
@@ -67,9 +68,11 @@ void tsm_link_unbind(struct pci_tdi *tdi);
 ssize_t tsm_link_guest_req(struct pci_tdi *tdi, void *call, size_t len);
 
 /* redirect.c */
-typedef long (*tsm_ioctl_fn)(struct file *file, unsigned int cmd, unsigned long arg);
-int tsm_shim_redirect_install(unsigned long ioctl, tsm_ioctl_fn to);
+typedef long (*tsm_ioctl_fn)(struct file *file, unsigned int cmd, unsigned long arg,
+			     void *answerer);
+int tsm_shim_redirect_install(unsigned long ioctl, tsm_ioctl_fn to, void *answerer);
 void tsm_shim_redirect_remove(void);
+void *tsm_shim_redirect_answerer(void);
 
 /* vdevice.c */
 struct iommufd_vdevice *tsm_shim_vdevice_get(struct file *file, u32 id);

@@ -17,11 +17,13 @@
 struct iommufd_vdevice *tsm_shim_vdevice_get(struct file *file, u32 id)
 {
 	struct iommufd_ctx *ictx = file->private_data;
+	XA_STATE(xas, &ictx->objects, id);
 	struct iommufd_object *obj;
 
 	xa_lock(&ictx->objects);
-	obj = xa_load(&ictx->objects, id);
-	if (obj && (obj->type != IOMMUFD_OBJ_VDEVICE || !iommufd_lock_obj(obj)))
+	obj = xas_load(&xas);
+	/* an entry without object is a reserved id, or that of a device that is gone */
+	if (obj && (xa_is_zero(obj) || obj->type != IOMMUFD_OBJ_VDEVICE || !iommufd_lock_obj(obj)))
 		obj = NULL;
 	xa_unlock(&ictx->objects);
 	return obj ? container_of(obj, struct iommufd_vdevice, obj) : NULL;
