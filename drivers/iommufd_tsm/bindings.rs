@@ -38,9 +38,12 @@ use tsm_sys::{
         VdeviceKey, //
     }, //
 };
-use tsm_wire::refusal::{
-    Refusal,
-    Refused, //
+use tsm_wire::{
+    op::TvmArch,
+    refusal::{
+        Refusal,
+        Refused, //
+    }, //
 };
 
 /// Our place in front of a vDEVICE's destruction, and what it takes.
@@ -106,7 +109,8 @@ impl Bindings {
         let frame = OpFrame::read(arg)?;
         let vdev = file.vdevice(frame.vdevice_id).ok_or(Refusal::NoVdevice)?;
         if frame.bind {
-            self.bind(&vdev).map_err(|refused| refused.why)?;
+            self.bind(&vdev, TvmArch::Common)
+                .map_err(|refused| refused.why)?;
         } else {
             self.unbind(&vdev)?;
         }
@@ -119,8 +123,12 @@ impl Bindings {
         self.table.lock().get(&vdev.key())?.context.clone()
     }
 
-    /// Binds a vDEVICE, unless it is.
-    pub(crate) fn bind(&self, vdev: &Vdevice<'_>) -> Result<Arc<TdiContext>, Refused> {
+    /// Binds a vDEVICE through a TSM of `arch`, unless it is bound.
+    pub(crate) fn bind(
+        &self,
+        vdev: &Vdevice<'_>,
+        arch: TvmArch,
+    ) -> Result<Arc<TdiContext>, Refused> {
         if let Some(context) = self.context(vdev) {
             // Its VM cannot have changed: that of a VFIO device is fixed while it is open.
             if !context.is_revoked() {
@@ -151,29 +159,43 @@ impl Bindings {
                     return Ok(context);
                 }
             };
-            let bound = tsm_bind(function, vdev.virt_id(), || vdev.vm()).and_then(|tdi| {
-                let chain = match chain {
-                    Some(chain) => Ok(chain),
-                    None => self.chain(vdev),
-                };
+            let bound = tsm_bind(function, arch, vdev.virt_id(), || vdev.vm());
+            let (tdi, chain) = match (bound, chain) {
+                (Ok(tdi), Some(chain)) => (tdi, chain),
                 // a TDI that nobody would unbind in the end is not bound; dropping it sees to that
-                chain.map(|chain| (tdi, chain)).map_err(Refused::from)
-            });
-            return match bound {
-                Ok((tdi, chain)) => {
-                    let context = tdi.context().clone();
-                    *stage = Stage::Bound(tdi, chain);
-                    if let Some(entry) = self.table.lock().get_mut(&vdev.key()) {
-                        entry.context = Some(context.clone());
+                (Ok(tdi), None) => match self.chain(vdev) {
+                    Ok(chain) => (tdi, chain),
+                    Err(refusal) => {
+                        self.leave(vdev.key());
+                        return Err(refusal.into());
                     }
-                    Ok(context)
+                },
+                (Err(refused), Some(chain)) => {
+                    // still in front of the destruction, which has to find its way back
+                    self.set_context(vdev.key(), None);
+                    *stage = Stage::Chained(chain);
+                    return Err(refused);
                 }
-                Err(refused) => {
+                (Err(refused), None) => {
                     self.leave(vdev.key());
-                    Err(refused)
+                    return Err(refused);
                 }
             };
+            let context = tdi.context().clone();
+            *stage = Stage::Bound(tdi, chain);
+            self.set_context(vdev.key(), Some(context.clone()));
+            return Ok(context);
         }
+    }
+
+    /// What requests of the vDEVICE with this key go to from now on.
+    fn set_context(&self, key: VdeviceKey, context: Option<Arc<TdiContext>>) {
+        let old = match self.table.lock().get_mut(&key) {
+            Some(entry) => core::mem::replace(&mut entry.context, context),
+            None => None,
+        };
+        // not under the lock
+        drop(old);
     }
 
     fn chain(&self, vdev: &Vdevice<'_>) -> Result<Chain, Refusal> {
@@ -182,8 +204,7 @@ impl Bindings {
         Ok(Chain { saved, module })
     }
 
-    /// Unbinds a vDEVICE, if it is bound.
-    pub(crate) fn unbind(&self, vdev: &Vdevice<'_>) -> Result<(), Refusal> {
+    fn unbind(&self, vdev: &Vdevice<'_>) -> Result<(), Refusal> {
         vdev.function().ok_or(Refusal::NotBound)?;
         let binding = match self.table.lock().get(&vdev.key()) {
             Some(entry) => entry.binding.clone(),
@@ -203,9 +224,7 @@ impl Bindings {
             }
             Stage::Bound(tdi, chain) => {
                 // requests find it unbound first
-                if let Some(entry) = self.table.lock().get_mut(&vdev.key()) {
-                    entry.context = None;
-                }
+                self.set_context(vdev.key(), None);
                 drop(tdi);
                 if vdev.unchain::<Self>(&chain.saved) {
                     self.leave(vdev.key());

@@ -95,7 +95,7 @@ impl Bindings {
                 if (frame.resp().len as usize) < length.len() {
                     return Err(Refusal::Payload.into());
                 }
-                uaccess::write(frame.resp().ptr, &length)?;
+                uaccess::write_whole(frame.resp().ptr, &length)?;
                 Ok(Outcome::new(consumed, length.len() as u32))
             }
             Request::ReadObject { object, offset } => {
@@ -150,9 +150,9 @@ impl Bindings {
             return Err(Refusal::NotBound.into());
         };
         probe(frame.resp())?;
-        let context = self.bind(vdev)?;
+        let context = self.bind(vdev, arch)?;
+        // bound by somebody else in the meantime, perhaps
         if !context.is_foreign() && !arch.fits(context.arch()?) {
-            self.unbind(vdev)?;
             return Err(Refusal::Arch.into());
         }
         Ok(Outcome::new(frame.req().len, 0))
@@ -218,7 +218,7 @@ fn read_object(
     let offset = usize::try_from(offset).map_err(|_| Refusal::Payload)?;
     let rest = bytes.get(offset..).ok_or(Refusal::Payload)?;
     let part = rest.get(..resp.len as usize).unwrap_or(rest);
-    uaccess::write(resp.ptr, part)?;
+    uaccess::write_whole(resp.ptr, part)?;
     Ok(part.len() as u32)
 }
 

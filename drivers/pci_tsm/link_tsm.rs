@@ -6,6 +6,7 @@
 //! being dropped, each before what it came from; PCI/TSM sees to the order. All calls for one
 //! device, and for its TDIs, come one at a time, under the DSM lock; they may sleep.
 
+use crate::patience::Patience;
 use kernel::pci;
 use tsm_core::evidence::Evidence;
 use tsm_sys::doe::Doe;
@@ -72,6 +73,7 @@ pub trait LinkDsm: Send + Sync {
         &'a self,
         who: &TdiIdentity<'a>,
         evidence: &Evidence,
+        patience: Patience,
     ) -> Result<Self::Tdi<'a>, Refused>;
 }
 
@@ -96,7 +98,12 @@ impl<R: Into<Refused>> From<R> for Faltered {
 /// A bound TDI. Its caller knows the state it is in, and asks for nothing that state forbids.
 pub trait LinkTdi: Send {
     /// Takes the TDI to another state. `evidence` gets the report of a TDI that is locked.
-    fn transition(&mut self, step: Transition, evidence: &Evidence) -> Result<(), Faltered>;
+    fn transition(
+        &mut self,
+        step: Transition,
+        evidence: &Evidence,
+        patience: Patience,
+    ) -> Result<(), Faltered>;
 
     /// Makes an object anew.
     fn regen(
@@ -104,8 +111,9 @@ pub trait LinkTdi: Send {
         regen: Regen,
         nonce: Option<[u8; NONCE_LEN]>,
         evidence: &Evidence,
+        patience: Patience,
     ) -> Result<(), Faltered>;
 
     /// Maps MMIO of the TDI into the VM.
-    fn validate_mmio(&mut self, range: MmioRange) -> Result<(), Faltered>;
+    fn validate_mmio(&mut self, range: MmioRange, patience: Patience) -> Result<(), Faltered>;
 }

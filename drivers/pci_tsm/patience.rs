@@ -10,13 +10,17 @@ use kernel::time::{
 use tsm_sys::wait;
 use tsm_wire::refusal::Refusal;
 
-/// Milliseconds that all of an operation may take. With what it takes to undo one that failed, a
-/// request ends within 30 s, half of what the destruction of a vDEVICE waits.
+/// Milliseconds that an operation may take, since somebody began to wait for it: also for its turn,
+/// so that a queue of requests of one device is not longer than one of them.
 const OPERATION_MS: i64 = 18_000;
-/// Milliseconds that undoing, or unbinding, may take.
-const CLEANUP_MS: i64 = 8_000;
+/// Milliseconds after which what is to be undone of it is left as it is. A request ends within 30 s,
+/// half of what the destruction of a vDEVICE waits.
+const UNDO_MS: i64 = 26_000;
+/// Milliseconds that an unbind or a disconnect may take.
+const END_MS: i64 = 12_000;
 
 /// The limit of the waits of one operation, and whether a signal ends them.
+#[derive(Clone, Copy)]
 pub struct Patience {
     start: Instant<Monotonic>,
     limit_ms: i64,
@@ -24,20 +28,34 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Of an operation that somebody waits for.
-    pub fn operation() -> Self {
+    /// Of an operation that somebody waits for since `start`.
+    pub fn since(start: Instant<Monotonic>) -> Self {
         Patience {
-            start: Instant::now(),
+            start,
             limit_ms: OPERATION_MS,
             interruptible: true,
         }
     }
 
-    /// Of one that has to come to its end.
-    pub fn cleanup() -> Self {
+    /// Of one that begins now.
+    pub fn operation() -> Self {
+        Patience::since(Instant::now())
+    }
+
+    /// Of one that has to come to its end: an unbind, a disconnect.
+    pub fn end() -> Self {
         Patience {
             start: Instant::now(),
-            limit_ms: CLEANUP_MS,
+            limit_ms: END_MS,
+            interruptible: false,
+        }
+    }
+
+    /// To undo what an operation did that failed.
+    pub fn undo(&self) -> Self {
+        Patience {
+            start: self.start,
+            limit_ms: self.limit_ms.max(UNDO_MS),
             interruptible: false,
         }
     }

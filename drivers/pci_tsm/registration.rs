@@ -11,6 +11,7 @@ use crate::link_tsm::{
     LinkTsm,
     TdiIdentity, //
 };
+use crate::patience::Patience;
 use core::any::Any;
 use kernel::{
     device,
@@ -107,10 +108,15 @@ impl<D: LinkDsm> link::Dsm for ConnectedDsm<D> {
             tdi_id,
             vm,
         };
+        let refuse = |refused: &Refused| context.refuse(*refused);
+        if !context.asked().fits(self.arch) {
+            return Err(Refusal::Arch.into()).inspect_err(refuse);
+        }
+        let patience = Patience::since(context.start());
         let tdi = self
             .dsm
-            .bind(&who, context.evidence())
-            .inspect_err(|e| context.refuse(e.tsm_code))?;
+            .bind(&who, context.evidence(), patience)
+            .inspect_err(refuse)?;
         context.evidence().share(&self.evidence);
         context.attach(self.arch);
         let bound = BoundTdi { context, tdi };
@@ -127,21 +133,26 @@ struct BoundTdi<T> {
 impl<T: LinkTdi> BoundTdi<T> {
     fn run(&mut self, call: &Call) -> Result<(), Faltered> {
         let evidence = self.context.evidence();
+        let patience = Patience::since(call.start);
+        if patience.is_over() {
+            // its turn came too late
+            return Err(Refusal::Firmware.into());
+        }
         let state = self.context.state().ok_or(Refusal::NotBound)?;
         match call.request {
             Request::SetTdiState(target) => {
                 let Some(step) = state.toward(target)? else {
                     return Ok(());
                 };
-                self.tdi.transition(step, evidence)?;
+                self.tdi.transition(step, evidence, patience)?;
                 self.context.enter(target);
                 Ok(())
             }
             Request::RegenObject(_) | Request::ValidateMmio(_) if !state.is_frozen() => {
                 Err(Refusal::State.into())
             }
-            Request::RegenObject(regen) => self.tdi.regen(regen, call.nonce, evidence),
-            Request::ValidateMmio(range) => self.tdi.validate_mmio(range),
+            Request::RegenObject(regen) => self.tdi.regen(regen, call.nonce, evidence, patience),
+            Request::ValidateMmio(range) => self.tdi.validate_mmio(range, patience),
             // read from the evidence, and never sent here
             Request::ReadObject { .. } | Request::ObjectInfo(_) => Err(Refusal::Payload.into()),
         }

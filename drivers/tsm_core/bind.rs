@@ -12,9 +12,12 @@ use tsm_sys::{
     binding,
     vm::Vm, //
 };
-use tsm_wire::refusal::{
-    Refusal,
-    Refused, //
+use tsm_wire::{
+    op::TvmArch,
+    refusal::{
+        Refusal,
+        Refused, //
+    }, //
 };
 
 /// A TDI that is bound. Dropping it unbinds it, unless the TSM went away before: exactly once,
@@ -37,15 +40,17 @@ impl Drop for BoundTdi {
     }
 }
 
-/// Binds `function` as the TDI `virt_id` of the VM that `vm` finds, and locks it.
+/// Binds `function` as the TDI `virt_id` of the VM that `vm` finds, through a TSM of `arch`, and
+/// locks it.
 ///
 /// # Errors
 ///
 /// [`Refusal::NotBound`] without a TSM, [`Refusal::VirtId`] beyond 32 bits, [`Refusal::NoVm`],
 /// [`Refusal::Unsupported`] if the TSM cannot, [`Refusal::Taken`] if the function is bound already,
-/// [`Refusal::Firmware`], and [`Refusal::Memory`]; nothing is changed then.
+/// [`Refusal::Arch`], [`Refusal::Firmware`], and [`Refusal::Memory`]; nothing is changed then.
 pub fn tsm_bind(
     function: &pci::Device,
+    arch: TvmArch,
     virt_id: u64,
     vm: impl FnOnce() -> Option<Vm>,
 ) -> Result<BoundTdi, Refused> {
@@ -55,21 +60,23 @@ pub fn tsm_bind(
     if !ops.bind {
         return Err(Refusal::Unsupported.into());
     }
-    let context =
-        TdiContext::new(function.into(), vm, tdi_id).map_err(|_| Refused::from(Refusal::Memory))?;
+    if ops.bound {
+        // somebody else in the kernel did that: PCI/TSM would say 0, if it is the same VM
+        return Err(Refusal::Taken.into());
+    }
+    let context = TdiContext::new(function.into(), vm, tdi_id, arch)
+        .map_err(|_| Refused::from(Refusal::Memory))?;
     if let Err(e) = binding::bind(function, &context.vm, tdi_id, &context) {
-        let why = match Refusal::from_errno(-e.to_errno()) {
-            // PCI/TSM's word for a function that was disconnected in between
-            Refusal::Payload => Refusal::NotBound,
-            why => why,
-        };
-        return Err(Refused {
-            why,
-            tsm_code: context.bind_code(),
-        });
+        return Err(
+            match (context.refused(), Refusal::from_errno(-e.to_errno())) {
+                (Some(refused), _) => refused,
+                // PCI/TSM's word for a function that was disconnected in between
+                (None, Refusal::Payload) if ops.ours => Refusal::NotBound.into(),
+                (None, why) => why.into(),
+            },
+        );
     }
     if context.is_pending() {
-        // PCI/TSM returns 0 for a function that somebody else has bound to the same VM
         if ops.ours {
             return Err(Refusal::Taken.into());
         }

@@ -11,6 +11,7 @@ use crate::evidence::{
     Object, //
 };
 use kernel::{
+    new_spinlock,
     pci,
     prelude::*,
     sync::{
@@ -21,7 +22,12 @@ use kernel::{
             Relaxed,
             Release, //
         },
-        Arc, //
+        Arc,
+        SpinLock, //
+    },
+    time::{
+        Instant,
+        Monotonic, //
     }, //
 };
 use tsm_sys::{
@@ -62,14 +68,24 @@ pub struct TdiContext {
     /// A [`TdiState`], or one of the constants above. Written under the DSM lock.
     standing: Atomic<u32>,
     arch: Atomic<u32>,
-    /// What the TSM said when it refused to bind.
-    bind_code: Atomic<u64>,
+    /// The architecture that the TSM has to be of.
+    asked: TvmArch,
+    /// When somebody began to wait for the bind.
+    start: Instant<Monotonic>,
+    /// Why the TSM refused to bind.
+    #[pin]
+    refused: SpinLock<Option<Refused>>,
     #[pin]
     evidence: Evidence,
 }
 
 impl TdiContext {
-    pub(crate) fn new(function: ARef<pci::Device>, vm: Vm, tdi_id: u32) -> Result<Arc<TdiContext>> {
+    pub(crate) fn new(
+        function: ARef<pci::Device>,
+        vm: Vm,
+        tdi_id: u32,
+        asked: TvmArch,
+    ) -> Result<Arc<TdiContext>> {
         Arc::pin_init(
             pin_init!(TdiContext {
                 function,
@@ -77,7 +93,9 @@ impl TdiContext {
                 tdi_id,
                 standing: Atomic::new(PENDING),
                 arch: Atomic::new(TvmArch::Common as u32),
-                bind_code: Atomic::new(0),
+                asked,
+                start: Instant::now(),
+                refused <- new_spinlock!(None, "TdiContext::refused"),
                 evidence <- Evidence::new(),
             }),
             GFP_KERNEL,
@@ -92,9 +110,19 @@ impl TdiContext {
         self.standing.store(TdiState::Locked as u32, Release);
     }
 
-    /// The TSM refused to bind it, saying this.
-    pub fn refuse(&self, tsm_code: u64) {
-        self.bind_code.store(tsm_code, Relaxed);
+    /// The TSM refuses to bind it.
+    pub fn refuse(&self, refused: Refused) {
+        *self.refused.lock() = Some(refused);
+    }
+
+    /// The architecture that the TSM has to be of.
+    pub fn asked(&self) -> TvmArch {
+        self.asked
+    }
+
+    /// When somebody began to wait for the bind.
+    pub fn start(&self) -> Instant<Monotonic> {
+        self.start
     }
 
     /// The TSM lets go of it.
@@ -130,8 +158,8 @@ impl TdiContext {
         self.standing.store(FOREIGN, Release);
     }
 
-    pub(crate) fn bind_code(&self) -> u64 {
-        self.bind_code.load(Relaxed)
+    pub(crate) fn refused(&self) -> Option<Refused> {
+        *self.refused.lock()
     }
 
     pub(crate) fn is_pending(&self) -> bool {
@@ -203,6 +231,7 @@ impl TdiContext {
         let mut call = Call {
             request,
             nonce,
+            start: Instant::now(),
             result: Err(Refusal::NotBound.into()),
         };
         binding::guest_req(&self.function, &mut call)

@@ -32,6 +32,8 @@ pub struct TsmOps {
     pub guest_req: bool,
     /// It is one of this project.
     pub ours: bool,
+    /// The function is bound through it.
+    pub bound: bool,
 }
 
 /// What the TSM can do that `function` is connected to; `None` if it is not connected.
@@ -45,6 +47,7 @@ pub fn tsm_ops(function: &pci::Device) -> Option<TsmOps> {
         bind: has.bind,
         guest_req: has.guest_req,
         ours: has.ours,
+        bound: has.bound,
     })
 }
 

@@ -31,7 +31,11 @@ use kernel::{
     bindings as kernel_bindings,
     device,
     pci,
-    prelude::*, //
+    prelude::*,
+    time::{
+        Instant,
+        Monotonic, //
+    }, //
 };
 use tsm_wire::{
     refusal::{
@@ -48,6 +52,8 @@ pub struct Call {
     pub request: Request,
     /// Nonce of a REGEN_OBJECT.
     pub nonce: Option<[u8; NONCE_LEN]>,
+    /// When somebody began to wait for it.
+    pub start: Instant<Monotonic>,
     /// What came of it.
     pub result: Result<(), Refused>,
 }

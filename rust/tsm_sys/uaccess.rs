@@ -5,6 +5,7 @@
 use crate::bindings;
 use core::mem::MaybeUninit;
 use kernel::{
+    page::PAGE_SIZE,
     prelude::*,
     uaccess::{
         UserPtr,
@@ -98,6 +99,25 @@ pub fn write(to: u64, from: &[u8]) -> Result<(), Refusal> {
         .writer()
         .write_slice(from)
         .map_err(|_| Refusal::Fault)
+}
+
+/// Writes all of `from`, or nothing: each page is looked at before the first byte is written. Only
+/// memory that goes away in between is written in part.
+///
+/// # Errors
+///
+/// [`Refusal::Fault`].
+#[inline]
+pub fn write_whole(to: u64, from: &[u8]) -> Result<(), Refusal> {
+    let in_page = to as usize & (PAGE_SIZE - 1);
+    if in_page + from.len() > PAGE_SIZE {
+        // SAFETY: The function checks the range.
+        match unsafe { bindings::tsm_shim_touch(to as *mut c_void, from.len()) } {
+            0 => {}
+            _ => return Err(Refusal::Fault),
+        }
+    }
+    write(to, from)
 }
 
 /// Are the `len` bytes at `from` zero?

@@ -162,7 +162,7 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Pdev<'a, 'f, T> {
             let _ = self
                 .cca
                 .rmm
-                .call(&Patience::cleanup(), Fid::PdevAbort, &[self.address]);
+                .call(&patience.undo(), Fid::PdevAbort, &[self.address]);
         }
         done
     }
@@ -181,7 +181,7 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Pdev<'a, 'f, T> {
 
     /// Stops and destroys it.
     fn disconnect(&self) -> Result<(), Refused> {
-        let mut patience = Patience::cleanup();
+        let mut patience = Patience::end();
         let rmm = &self.cca.rmm;
         rmm.call(&patience, Fid::PdevStop, &[self.address])?;
         if let Err(failure) = self.communicate(self.scrap(), &mut patience) {
@@ -205,8 +205,9 @@ impl<'a, 'f, T: FirmwareTransport<'f>> LinkDsm for Pdev<'a, 'f, T> {
         &'t self,
         who: &TdiIdentity<'t>,
         evidence: &Evidence,
+        patience: Patience,
     ) -> Result<Vdev<'t, 'a, 'f, T>, Refused> {
-        Vdev::bind(self, who, evidence)
+        Vdev::bind(self, who, evidence, patience)
     }
 }
 
@@ -221,6 +222,6 @@ impl<'f, T: FirmwareTransport<'f>> Drop for Pdev<'_, 'f, T> {
             granule.leak();
             return;
         }
-        self.cca.rmm.reclaim(&Patience::cleanup(), granule);
+        self.cca.rmm.reclaim(&Patience::end(), granule);
     }
 }

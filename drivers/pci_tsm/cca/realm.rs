@@ -26,7 +26,9 @@ use tsm_wire::{
 };
 
 struct Realm<'f> {
-    vm: usize,
+    /// Key of the VM; `None` if the RMM keeps a VDEV of it that nobody can get rid of. The key may
+    /// be that of another VM by and by.
+    vm: Option<usize>,
     /// TDIs that are bound to it.
     users: usize,
     rd: Granule<'f>,
@@ -54,7 +56,7 @@ impl<'f> Realms<'f> {
         vm: usize,
     ) -> Result<u64, Refused> {
         let mut realms = self.realms.lock();
-        if let Some(realm) = realms.iter_mut().find(|realm| realm.vm == vm) {
+        if let Some(realm) = realms.iter_mut().find(|realm| realm.vm == Some(vm)) {
             realm.users += 1;
             return Ok(realm.rd.bus_address());
         }
@@ -65,10 +67,14 @@ impl<'f> Realms<'f> {
         let address = rd.bus_address();
         if let Err(failure) = rmm.call(patience, Fid::RealmCreate, &[address, params.bus_address()])
         {
-            rmm.reclaim(&Patience::cleanup(), rd);
+            rmm.reclaim(&patience.undo(), rd);
             return Err(failure);
         }
-        let realm = Realm { vm, users: 1, rd };
+        let realm = Realm {
+            vm: Some(vm),
+            users: 1,
+            rd,
+        };
         // reserved above
         realms
             .push(realm, GFP_KERNEL)
@@ -76,15 +82,23 @@ impl<'f> Realms<'f> {
         Ok(address)
     }
 
-    /// A TDI of this VM is gone.
+    /// The RMM keeps a VDEV of the Realm at `rd`: no TDI joins it any more, and it stays for good.
+    pub(crate) fn abandon(&self, rd: u64) {
+        let mut realms = self.realms.lock();
+        if let Some(realm) = realms.iter_mut().find(|r| r.rd.bus_address() == rd) {
+            realm.vm = None;
+        }
+    }
+
+    /// A TDI of the Realm at `rd` is gone.
     pub(crate) fn leave<T: FirmwareTransport<'f>>(
         &self,
         rmm: &Rmm<'f, T>,
         patience: &Patience,
-        vm: usize,
+        rd: u64,
     ) {
         let mut realms = self.realms.lock();
-        let Some(index) = realms.iter().position(|realm| realm.vm == vm) else {
+        let Some(index) = realms.iter().position(|r| r.rd.bus_address() == rd) else {
             return;
         };
         let Some(realm) = realms.get_mut(index) else {

@@ -60,9 +60,14 @@ fn unreached(why: Refusal) -> Refused {
     }
 }
 
-/// The RMM returned a failure.
-fn returned(x0: u64, x1: u64) -> Refused {
-    Refused::by_firmware(tsm_code(x0, x1 & 0xffff_ffff))
+/// The RMM returned a failure. `X1` is a detail of communications only; of other calls it may be an
+/// address, which is nobody's business.
+fn returned(fid: Fid, x0: u64, x1: u64) -> Refused {
+    let detail = match fid {
+        Fid::PdevCommunicate | Fid::VdevCommunicate => x1 & 0xffff_ffff,
+        _ => 0,
+    };
+    Refused::by_firmware(tsm_code(x0, detail))
 }
 
 /// The RMM said something that makes no sense.
@@ -105,10 +110,10 @@ impl<'f, T: FirmwareTransport<'f>> Rmm<'f, T> {
                 Ok(Status::Success) => return Ok(registers),
                 Ok(Status::Busy) => match patience.wait(BUSY_MS) {
                     Ok(()) => {}
-                    Err(Refusal::Firmware) => return Err(returned(x0, x1)),
+                    Err(Refusal::Firmware) => return Err(returned(fid, x0, x1)),
                     Err(why) => return Err(why.into()),
                 },
-                _ => return Err(returned(x0, x1)),
+                _ => return Err(returned(fid, x0, x1)),
             }
         }
     }
@@ -166,7 +171,7 @@ impl<'f, T: FirmwareTransport<'f>> Rmm<'f, T> {
                 Ok([_, end, ..]) if next < end && end <= top => next = end,
                 failed => {
                     if next > base {
-                        let _ = self.undelegate(&Patience::cleanup(), base, next - base);
+                        let _ = self.undelegate(&patience.undo(), base, next - base);
                     }
                     return Err(failed.err().unwrap_or(nonsense()));
                 }

@@ -62,13 +62,14 @@ use tsm_wire::{
 };
 use zerocopy::IntoBytes;
 
+/// How often the RMM is asked to unlock a TDI that is to be unbound.
+const UNLOCK_ATTEMPTS: u32 = 3;
 /// Ranges of MMIO that a TDI may have in its VM.
 const MAPPINGS_MAX: usize = 256;
 
 /// A VDEV.
 pub(crate) struct Vdev<'t, 'a, 'f, T: FirmwareTransport<'f>> {
     pdev: &'t Pdev<'a, 'f, T>,
-    vm: usize,
     rd: u64,
     /// The RMM's, until it is given back in the end.
     granule: Option<Granule<'f>>,
@@ -84,13 +85,12 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
         pdev: &'t Pdev<'a, 'f, T>,
         who: &TdiIdentity<'t>,
         evidence: &Evidence,
+        mut patience: Patience,
     ) -> Result<Self, Refused> {
-        let mut patience = Patience::operation();
         let rmm = &pdev.cca.rmm;
         let rd = pdev.cca.realms.join(rmm, &patience, who.vm)?;
         let mut vdev = Vdev {
             pdev,
-            vm: who.vm,
             rd,
             granule: None,
             address: 0,
@@ -146,7 +146,7 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
         if done.is_err() {
             let _ = self
                 .rmm()
-                .call(&Patience::cleanup(), Fid::VdevAbort, &self.names());
+                .call(&patience.undo(), Fid::VdevAbort, &self.names());
         }
         done
     }
@@ -159,17 +159,23 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
 
     /// Locks it, and has the report for the guest to examine; a TDI without one is not locked.
     fn lock(&self, evidence: &Evidence, patience: &mut Patience) -> Result<(), Refused> {
-        self.run(Fid::VdevLock, evidence, patience)?;
-        let report = self.run(Fid::VdevGetInterfaceReport, evidence, patience);
-        if report.is_err() {
-            let _ = self.run(Fid::VdevUnlock, evidence, &mut Patience::cleanup());
+        let locked = self
+            .run(Fid::VdevLock, evidence, patience)
+            .and_then(|()| self.run(Fid::VdevGetInterfaceReport, evidence, patience));
+        if locked.is_err() {
+            let mut undo = patience.undo();
+            if matches!(self.state(&undo), Ok(VdevState::Locked)) {
+                let _ = self.run(Fid::VdevUnlock, evidence, &mut undo);
+            }
         }
-        report
+        locked
     }
 
     /// Takes the VM's mappings away, and unlocks it.
     fn unlock(&mut self, evidence: &Evidence, patience: &mut Patience) -> Result<(), Refused> {
         while let Some(range) = self.mapped.last().copied() {
+            // no way back from here
+            patience.commit();
             self.unmap(&range, patience)?;
             self.mapped.pop();
         }
@@ -195,13 +201,13 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
             match mapped {
                 Ok([_, end, ..]) if ipa < end && end <= top => done += end - ipa,
                 failed => {
-                    let cleanup = Patience::cleanup();
+                    let undo = patience.undo();
                     let part = MmioRange {
                         len: done,
                         ..*range
                     };
-                    if self.unmap_ipa(&part, &cleanup).is_ok() {
-                        let _ = rmm.undelegate(&cleanup, range.pa, range.len);
+                    if self.unmap_ipa(&part, &undo).is_ok() {
+                        let _ = rmm.undelegate(&undo, range.pa, range.len);
                     }
                     return Err(failed.err().unwrap_or(nonsense()));
                 }
@@ -259,8 +265,8 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
     }
 
     /// What became of the TDI in an operation that failed.
-    fn faltered(&self, refused: Refused) -> Faltered {
-        let state = match self.state(&Patience::cleanup()) {
+    fn faltered(&self, refused: Refused, patience: &Patience) -> Faltered {
+        let state = match self.state(&patience.undo()) {
             Ok(VdevState::New | VdevState::Unlocked) => TdiState::Unlocked,
             Ok(VdevState::Locked) => TdiState::Locked,
             Ok(VdevState::Started) => TdiState::Run,
@@ -275,28 +281,37 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
     }
 
     /// Unlocks and destroys it.
-    fn unbind(&mut self) -> Result<(), Refused> {
-        let mut patience = Patience::cleanup();
+    fn unbind(&mut self, patience: &Patience) -> Result<(), Refused> {
         let pdev = self.pdev;
-        if self.state(&patience)? != VdevState::Unlocked {
-            // of a device that does not answer the RMM thinks the worst, and lets the VDEV go
-            let _ = self.unlock(pdev.scrap(), &mut patience);
+        let mut left = UNLOCK_ATTEMPTS;
+        loop {
+            match self.state(patience)? {
+                VdevState::Locked | VdevState::Started | VdevState::Error if left != 0 => {
+                    left -= 1;
+                    let _ = self.unlock(pdev.scrap(), &mut patience.clone());
+                }
+                // of a device that does not answer the RMM thinks the worst, and lets the VDEV go
+                _ => break,
+            }
         }
-        self.rmm()
-            .call(&patience, Fid::VdevDestroy, &self.names())?;
+        self.rmm().call(patience, Fid::VdevDestroy, &self.names())?;
         Ok(())
     }
 }
 
 impl<'f, T: FirmwareTransport<'f>> LinkTdi for Vdev<'_, '_, 'f, T> {
-    fn transition(&mut self, step: Transition, evidence: &Evidence) -> Result<(), Faltered> {
-        let mut patience = Patience::operation();
+    fn transition(
+        &mut self,
+        step: Transition,
+        evidence: &Evidence,
+        mut patience: Patience,
+    ) -> Result<(), Faltered> {
         let done = match step {
             Transition::Lock => self.lock(evidence, &mut patience),
             Transition::Run => self.run(Fid::VdevStart, evidence, &mut patience),
             Transition::Unlock => self.unlock(evidence, &mut patience),
         };
-        done.map_err(|failure| self.faltered(failure))
+        done.map_err(|refused| self.faltered(refused, &patience))
     }
 
     fn regen(
@@ -304,26 +319,26 @@ impl<'f, T: FirmwareTransport<'f>> LinkTdi for Vdev<'_, '_, 'f, T> {
         regen: Regen,
         nonce: Option<[u8; NONCE_LEN]>,
         evidence: &Evidence,
+        mut patience: Patience,
     ) -> Result<(), Faltered> {
-        let mut patience = Patience::operation();
         let done = match regen.object {
             ObjectType::InterfaceReport => {
                 self.run(Fid::VdevGetInterfaceReport, evidence, &mut patience)
             }
             _ => self.measure(regen.raw, nonce, evidence, &mut patience),
         };
-        done.map_err(|failure| self.faltered(failure))
+        done.map_err(|refused| self.faltered(refused, &patience))
     }
 
-    fn validate_mmio(&mut self, range: MmioRange) -> Result<(), Faltered> {
+    fn validate_mmio(&mut self, range: MmioRange, patience: Patience) -> Result<(), Faltered> {
         if self.mapped.len() >= MAPPINGS_MAX {
             return Err(Refusal::Memory.into());
         }
         self.mapped
             .reserve(1, GFP_KERNEL)
             .map_err(|_| Refusal::Memory)?;
-        self.map(&range, &Patience::operation())
-            .map_err(|failure| self.faltered(failure))?;
+        self.map(&range, &patience)
+            .map_err(|refused| self.faltered(refused, &patience))?;
         // reserved above
         self.mapped
             .push(range, GFP_KERNEL)
@@ -334,21 +349,21 @@ impl<'f, T: FirmwareTransport<'f>> LinkTdi for Vdev<'_, '_, 'f, T> {
 
 impl<'f, T: FirmwareTransport<'f>> Drop for Vdev<'_, '_, 'f, T> {
     fn drop(&mut self) {
+        let patience = Patience::end();
+        let realms = &self.pdev.cca.realms;
         if let Some(granule) = self.granule.take() {
-            if self.created && self.unbind().is_err() {
+            if self.created && self.unbind(&patience).is_err() {
                 let address = self.address;
                 pr_warn!(
                     "the RMM keeps a VDEV at {address:#x}; its memory and its Realm are lost\n"
                 );
+                realms.abandon(self.rd);
                 granule.leak();
                 return;
             }
-            self.rmm().reclaim(&Patience::cleanup(), granule);
+            self.rmm().reclaim(&patience, granule);
         }
-        let pdev = self.pdev;
-        pdev.cca
-            .realms
-            .leave(&pdev.cca.rmm, &Patience::cleanup(), self.vm);
+        realms.leave(self.rmm(), &patience, self.rd);
     }
 }
 

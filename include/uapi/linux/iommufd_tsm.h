@@ -129,9 +129,9 @@ enum iommu_vdevice_tsm_req_op {
  *
  * Return: on success the residue: with a response buffer, how many bytes of it
  * were not filled; without one, how many bytes of the request were not consumed.
- * Or -1 and errno, checked in this order: EINVAL short structure; E2BIG unknown
- * bytes past it are not zero, or more than 4096 bytes; EFAULT the structure, or
- * @tsm_code cannot be written; EINVAL unknown arch, unknown op, op that the arch
+ * Or -1 and errno, checked in this order: EFAULT the structure cannot be read, or
+ * @tsm_code not be written; EINVAL short structure; E2BIG unknown bytes past it
+ * are not zero, or it has more than 4096; EINVAL unknown arch, unknown op, op that the arch
  * does not have, length without pointer or pointer without length; EMSGSIZE a
  * length beyond its limit; ENOENT no such vDEVICE; ENXIO not a PCI device, or not
  * bound; EINVAL arch is not that of the TSM; EFAULT the request; EINVAL payload

@@ -3,6 +3,7 @@
 
 #include <linux/kvm_host.h>
 #include <linux/module.h>
+#include <linux/pagemap.h>
 #include <linux/pci-tsm.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
@@ -51,6 +52,35 @@ int tsm_shim_put_u64(u64 value, u64 __user *to)
 	return put_user(value, to);
 }
 EXPORT_SYMBOL_NS_GPL(tsm_shim_put_u64, "IOMMUFD_TSM");
+
+/*
+ * Can @len bytes at @to be written? Changes none of them. x86 has an exchange of
+ * a byte for itself, which is a write to the memory and none to its reader; for
+ * others the pages are faulted in, which takes longer.
+ */
+int tsm_shim_touch(void __user *to, size_t len)
+{
+#ifdef unsafe_try_cmpxchg_user
+	u8 __user *at = to, *end = to + len;
+	u8 old;
+
+	if (!user_access_begin(to, len))
+		return -EFAULT;
+	for (; at < end; at = (void __user *)(((unsigned long)at | (PAGE_SIZE - 1)) + 1)) {
+		unsafe_get_user(old, at, fault);
+		/* changed by somebody in between: written, then */
+		(void)unsafe_try_cmpxchg_user(at, &old, old, fault);
+	}
+	user_access_end();
+	return 0;
+fault:
+	user_access_end();
+	return -EFAULT;
+#else
+	return fault_in_safe_writeable(to, len) ? -EFAULT : 0;
+#endif
+}
+EXPORT_SYMBOL_NS_GPL(tsm_shim_touch, "IOMMUFD_TSM");
 
 int tsm_shim_get_u32(u32 *value, const u32 __user *from)
 {
@@ -137,7 +167,7 @@ int tsm_shim_ops_of(struct pci_dev *pdev, struct tsm_shim_ops *has)
 	const struct pci_tsm_ops *ops;
 	struct tsm_dev *tsm_dev;
 	struct pci_tsm *tsm;
-	void *bind, *guest_req;
+	void *bind, *guest_req, *tdi;
 
 	tsm = READ_ONCE(pdev->tsm);
 	if (!tsm)
@@ -145,10 +175,12 @@ int tsm_shim_ops_of(struct pci_dev *pdev, struct tsm_shim_ops *has)
 	if (get_kernel_nofault(tsm_dev, &tsm->tsm_dev) ||
 	    get_kernel_nofault(ops, &tsm_dev->pci_ops) ||
 	    get_kernel_nofault(bind, (void **)&ops->bind) ||
-	    get_kernel_nofault(guest_req, (void **)&ops->guest_req))
+	    get_kernel_nofault(guest_req, (void **)&ops->guest_req) ||
+	    get_kernel_nofault(tdi, (void **)&tsm->tdi))
 		return -ENXIO;
 	has->bind = bind;
 	has->guest_req = guest_req;
+	has->bound = tdi;
 	has->ours = bind == (void *)tsm_link_bind;
 	return 0;
 }

@@ -21,6 +21,7 @@ struct srcu_struct;
 /* core.c: user memory */
 int tsm_shim_read_op(u64 to[2], const u64 __user *from);
 int tsm_shim_read_req(u64 to[5], u64 __user *from);
+int tsm_shim_touch(void __user *to, size_t len);
 int tsm_shim_put_u64(u64 value, u64 __user *to);
 int tsm_shim_get_u32(u32 *value, const u32 __user *from);
 
@@ -42,6 +43,7 @@ struct tsm_shim_ops {
 	bool bind;
 	bool guest_req;
 	bool ours;
+	bool bound;
 };
 int tsm_shim_ops_of(struct pci_dev *pdev, struct tsm_shim_ops *has);
 bool tsm_shim_memory_bar(struct pci_dev *pdev, int bar, u64 *start, u64 *len);
