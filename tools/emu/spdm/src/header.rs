@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What every message starts with (10.1), and how messages are put together and taken apart.
+
+use crate::Fault;
+use zerocopy::{FromBytes, IntoBytes};
+use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// Bytes in a [`Header`].
+pub const HEADER_SIZE: usize = 4;
+
+/// Version 1.2, as it stands in messages after the version is agreed on.
+pub(crate) const VERSION_1_2: u8 = 0x12;
+
+/// Most bytes that a transport may append to make a message whole words.
+const PADDING_MAX: usize = 3;
+
+/// Header of every message.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
+#[repr(C)]
+pub struct Header {
+    /// Major version in bits 7:4, minor in bits 3:0.
+    pub version: u8,
+    /// Code of the request or response.
+    pub code: u8,
+    /// Its meaning is the message's.
+    pub param1: u8,
+    /// Its meaning is the message's.
+    pub param2: u8,
+}
+
+/// A message: header and body.
+pub(crate) fn message(version: u8, code: u8, param1: u8, param2: u8, body: &[u8]) -> Vec<u8> {
+    let header = Header {
+        version,
+        code,
+        param1,
+        param2,
+    };
+    let mut bytes = header.as_bytes().to_vec();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// Takes a response apart: its header and what follows, if it has this version and code.
+pub(crate) fn response(bytes: &[u8], version: u8, code: u8) -> Result<(Header, &[u8]), Fault> {
+    let (header, body) = Header::read_from_prefix(bytes).map_err(|_| Fault::Short)?;
+    if header.code == crate::error::RESPONSE {
+        return Err(Fault::Refused(header.param1));
+    }
+    if header.code != code {
+        return Err(Fault::Unexpected(header.code));
+    }
+    if header.version != version {
+        return Err(Fault::Malformed);
+    }
+    Ok((header, body))
+}
+
+/// Takes a structure from the front.
+pub(crate) fn front<T>(bytes: &[u8]) -> Result<(T, &[u8]), Fault>
+where
+    T: FromBytes,
+{
+    T::read_from_prefix(bytes).map_err(|_| Fault::Short)
+}
+
+/// Takes so many bytes from the front.
+pub(crate) fn split(bytes: &[u8], length: usize) -> Result<(&[u8], &[u8]), Fault> {
+    bytes.split_at_checked(length).ok_or(Fault::Short)
+}
+
+/// Nothing may follow a message but padding.
+pub(crate) fn end(rest: &[u8]) -> Result<(), Fault> {
+    if rest.len() > PADDING_MAX {
+        Err(Fault::TooLong)
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The TSM firmware: a PCI function with a mailbox, and the RMM behind it.
+
+mod mailbox;
+pub mod rmm;
+
+use crate::config_space::{power_management, ConfigSpace, Identity, COMMAND, COMMAND_BUS_MASTER};
+use crate::device::Device;
+use crate::dma::DmaMap;
+use crate::knobs::{ExchangeKnobs, FirmwareKnobs};
+use mailbox::{Event, Mailbox};
+use rmm::{Counts, Ground, Kind, Rmm};
+use std::io;
+use std::time::Instant;
+use tracing::debug;
+use tsm_wire::mailbox::{BAR_SIZE, PCI_DEVICE, PCI_VENDOR};
+
+/// BAR of the mailbox.
+pub const MAILBOX_BAR: usize = 0;
+
+/// SMBus controller: what Linux looks for at the address of the IOAPIC in the table of an AMD
+/// IOMMU, before it lets interrupts be remapped.
+const CLASS_SMBUS: u32 = 0x0c_0500;
+
+/// The firmware's PCI function.
+#[derive(Debug)]
+pub struct Firmware {
+    config: ConfigSpace,
+    reset_config: ConfigSpace,
+    mailbox: Mailbox,
+    rmm: Rmm,
+    memory: DmaMap,
+}
+
+/// What the firmware sees of the machine.
+struct Machine<'a> {
+    memory: &'a DmaMap,
+    device: &'a Device,
+    bus_master: bool,
+}
+
+impl Ground for Machine<'_> {
+    fn kind(&self, page: u64) -> Option<Kind> {
+        if self.memory.contains(page, BAR_SIZE as u64) {
+            Some(Kind::Memory)
+        } else {
+            self.device.owns(page).then_some(Kind::Device)
+        }
+    }
+
+    fn read(&self, address: u64, data: &mut [u8]) -> io::Result<()> {
+        if !self.bus_master {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        self.memory.read(address, data)
+    }
+
+    fn write(&self, address: u64, data: &[u8]) -> io::Result<()> {
+        if !self.bus_master {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        self.memory.write(address, data)
+    }
+}
+
+impl Firmware {
+    /// Just powered on.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        let mut config = ConfigSpace::new(&Identity {
+            vendor: PCI_VENDOR,
+            device: PCI_DEVICE,
+            class: CLASS_SMBUS,
+            multifunction: false,
+        });
+        config.add_bar(MAILBOX_BAR, BAR_SIZE as u32);
+        config.add_capability(power_management::ID, &power_management::body());
+        Self {
+            reset_config: config.clone(),
+            config,
+            mailbox: Mailbox::new(),
+            rmm: Rmm::default(),
+            memory: DmaMap::default(),
+        }
+    }
+
+    /// Size of a BAR in bytes; 0 if there is none of this number.
+    pub fn bar_size(index: usize) -> u32 {
+        if index == MAILBOX_BAR {
+            BAR_SIZE as u32
+        } else {
+            0
+        }
+    }
+
+    /// Reads configuration space.
+    pub fn read_config(&self, offset: usize, data: &mut [u8]) {
+        self.config.read(offset, data);
+    }
+
+    /// Writes configuration space.
+    pub fn write_config(&mut self, offset: usize, data: &[u8]) {
+        self.config.write(offset, data);
+    }
+
+    /// Reads the mailbox.
+    pub fn read_mailbox(&self, offset: usize, data: &mut [u8]) {
+        self.mailbox.read(offset, data);
+    }
+
+    /// Writes the mailbox, which may run a call.
+    pub fn write_mailbox(
+        &mut self,
+        offset: usize,
+        data: &[u8],
+        device: &Device,
+        knobs: &mut FirmwareKnobs,
+        now: Instant,
+    ) {
+        if self.mailbox.write(offset, data) != Event::Ring {
+            return;
+        }
+        let registers = self.mailbox.begin();
+        self.rmm.count_call();
+        if ExchangeKnobs::take(&mut knobs.no_answer) {
+            debug!(
+                "call {:#x} is not answered",
+                registers.first().unwrap_or(&0)
+            );
+            return;
+        }
+        let machine = Machine {
+            memory: &self.memory,
+            device,
+            bus_master: self.config.u16(COMMAND) & COMMAND_BUS_MASTER != 0,
+        };
+        let results = self.rmm.call(&machine, knobs, now, &registers);
+        self.mailbox.finish(results);
+    }
+
+    /// Memory that the function may reach.
+    pub fn memory(&mut self) -> &mut DmaMap {
+        &mut self.memory
+    }
+
+    /// Conventional reset, which is that of the machine: nothing is assigned any more.
+    pub fn reset(&mut self) {
+        self.config = self.reset_config.clone();
+        self.mailbox = Mailbox::new();
+        self.rmm.reset();
+    }
+
+    /// How much there is of everything.
+    pub fn counts(&self) -> Counts {
+        self.rmm.counts()
+    }
+}

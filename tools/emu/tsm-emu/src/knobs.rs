@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Misbehaviour on command. A knob that is 0 means honesty.
+
+use crate::device::FUNCTIONS;
+use crate::platform::Platform;
+use std::time::{Duration, Instant};
+use tdisp::State;
+use thiserror::Error;
+use tsm_wire::rmi::Fid;
+
+/// Misbehaviour of the DOE mailbox.
+#[derive(Clone, Debug, Default)]
+pub struct ExchangeKnobs {
+    /// So many objects get no answer.
+    pub no_answer: u64,
+    /// Answers come so much later.
+    pub late: Duration,
+    /// So many answers are cut off.
+    pub short: u64,
+    /// So many answers are far too long.
+    pub oversize: u64,
+    /// So many answers have another type.
+    pub wrong_type: u64,
+}
+
+impl ExchangeKnobs {
+    /// Counts down; whether it was not 0.
+    pub fn take(count: &mut u64) -> bool {
+        let some = *count != 0;
+        *count = count.saturating_sub(1);
+        some
+    }
+}
+
+/// Misbehaviour of the firmware.
+#[derive(Clone, Debug, Default)]
+pub struct FirmwareKnobs {
+    /// Calls find it busy until then.
+    pub busy_until: Option<Instant>,
+    /// So many calls do not end.
+    pub no_answer: u64,
+    /// This call fails before it does anything.
+    pub error_before: Option<Fid>,
+    /// This call fails after it did everything.
+    pub error_after: Option<Fid>,
+}
+
+/// All knobs that are not state of the device's own.
+#[derive(Clone, Debug, Default)]
+pub struct Knobs {
+    /// Of the DOE mailbox.
+    pub exchange: ExchangeKnobs,
+    /// Of the firmware.
+    pub firmware: FirmwareKnobs,
+}
+
+/// Why a knob was not turned.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum KnobError {
+    /// There is none of this name.
+    #[error("no such knob: {0}")]
+    Unknown(String),
+    /// It is not a number, or not one that the knob takes.
+    #[error("bad value: {0}")]
+    Value(String),
+}
+
+/// The knobs by name.
+const NAMES: [&str; 13] = [
+    "doe-no-answer",
+    "doe-late-ms",
+    "doe-short",
+    "doe-oversize",
+    "doe-wrong-type",
+    "fw-busy-ms",
+    "fw-no-answer",
+    "fw-error-before",
+    "fw-error-after",
+    "wrong-state",
+    "tdi-error",
+    "measurement-bytes",
+    "report-lie",
+];
+
+fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+fn call(value: u64) -> Option<Option<Fid>> {
+    match value {
+        0 => Some(None),
+        value => Fid::try_from(value & 0xffff).ok().map(Some),
+    }
+}
+
+impl Platform {
+    /// Turns a knob.
+    pub fn set_knob(&mut self, name: &str, text: &str, now: Instant) -> Result<(), KnobError> {
+        if !NAMES.contains(&name) {
+            return Err(KnobError::Unknown(name.to_owned()));
+        }
+        let bad = || KnobError::Value(text.to_owned());
+        // 0 is a TDISP state, so honesty has a name of its own here.
+        if name == "wrong-state" && text == "none" {
+            self.device.dsm().force_next(None);
+            return Ok(());
+        }
+        let value = number(text).ok_or_else(bad)?;
+        let (exchange, firmware) = (&mut self.knobs.exchange, &mut self.knobs.firmware);
+        match name {
+            "doe-no-answer" => exchange.no_answer = value,
+            "doe-late-ms" => exchange.late = Duration::from_millis(value.min(600_000)),
+            "doe-short" => exchange.short = value,
+            "doe-oversize" => exchange.oversize = value,
+            "doe-wrong-type" => exchange.wrong_type = value,
+            "fw-busy-ms" => {
+                let duration = Duration::from_millis(value.min(600_000));
+                firmware.busy_until = (value != 0).then(|| now + duration);
+            }
+            "fw-no-answer" => firmware.no_answer = value,
+            "fw-error-before" => firmware.error_before = call(value).ok_or_else(bad)?,
+            "fw-error-after" => firmware.error_after = call(value).ok_or_else(bad)?,
+            "wrong-state" => {
+                let state = u8::try_from(value)
+                    .ok()
+                    .and_then(|value| State::try_from(value).ok());
+                self.device.dsm().force_next(Some(state.ok_or_else(bad)?));
+            }
+            "tdi-error" => {
+                // The value is the function plus 1, so that 0 is nothing here, too.
+                if let Some(function) = (value as usize).checked_sub(1) {
+                    if function >= FUNCTIONS {
+                        return Err(bad());
+                    }
+                    self.device.dsm().force(function, State::Error);
+                }
+            }
+            "measurement-bytes" => {
+                if !self.device.set_measurement_bytes(value as usize) {
+                    return Err(bad());
+                }
+            }
+            _ => self.device.set_lies(value != 0),
+        }
+        Ok(())
+    }
+
+    /// What a knob is at.
+    pub fn knob(&mut self, name: &str, now: Instant) -> Result<String, KnobError> {
+        let (exchange, firmware) = (&self.knobs.exchange, &self.knobs.firmware);
+        let fid =
+            |fid: Option<Fid>| fid.map_or("0".to_owned(), |fid| format!("{:#x}", u64::from(fid)));
+        Ok(match name {
+            "doe-no-answer" => exchange.no_answer.to_string(),
+            "doe-late-ms" => exchange.late.as_millis().to_string(),
+            "doe-short" => exchange.short.to_string(),
+            "doe-oversize" => exchange.oversize.to_string(),
+            "doe-wrong-type" => exchange.wrong_type.to_string(),
+            "fw-busy-ms" => {
+                let left = firmware
+                    .busy_until
+                    .map(|until| until.saturating_duration_since(now));
+                left.unwrap_or_default().as_millis().to_string()
+            }
+            "fw-no-answer" => firmware.no_answer.to_string(),
+            "fw-error-before" => fid(firmware.error_before),
+            "fw-error-after" => fid(firmware.error_after),
+            "wrong-state" => match self.device.dsm().forced() {
+                Some(state) => (state as u8).to_string(),
+                None => "none".to_owned(),
+            },
+            "tdi-error" => "0".to_owned(),
+            "measurement-bytes" => self.device.measurement_bytes().to_string(),
+            "report-lie" => u8::from(self.device.lies()).to_string(),
+            _ => return Err(KnobError::Unknown(name.to_owned())),
+        })
+    }
+
+    /// Turns all knobs back. States stay as they are.
+    pub fn reset_knobs(&mut self) {
+        self.knobs = Knobs::default();
+        self.device.dsm().force_next(None);
+        self.device.set_measurement_bytes(0);
+        self.device.set_lies(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_knob_turns_and_turns_back() {
+        let mut platform = Platform::new(crate::identity::chain().unwrap());
+        let now = Instant::now();
+        let before: Vec<_> = NAMES.map(|name| platform.knob(name, now).unwrap()).into();
+        for name in NAMES {
+            let value = match name {
+                "fw-error-before" | "fw-error-after" => "0x1d3",
+                "measurement-bytes" => "9000",
+                _ => "1",
+            };
+            platform.set_knob(name, value, now).unwrap();
+            if name != "tdi-error" {
+                assert_eq!(platform.knob(name, now).unwrap(), value, "{name}");
+            }
+        }
+        platform.reset_knobs();
+        let after: Vec<_> = NAMES.map(|name| platform.knob(name, now).unwrap()).into();
+        assert_eq!(before, after);
+        assert_eq!(platform.device.state(0), State::Error);
+    }
+
+    #[test]
+    fn refusals() {
+        let mut platform = Platform::new(crate::identity::chain().unwrap());
+        let now = Instant::now();
+        for (name, value) in [
+            ("doe-short", "x"),
+            ("doe-short", ""),
+            ("doe-short", "-1"),
+            ("fw-error-before", "0x99"),
+            ("wrong-state", "4"),
+            ("tdi-error", "4"),
+            ("measurement-bytes", "3"),
+            ("measurement-bytes", "10000000"),
+        ] {
+            let error = platform.set_knob(name, value, now).unwrap_err();
+            assert_eq!(error, KnobError::Value(value.to_owned()), "{name}");
+        }
+        assert!(platform.set_knob("nonsense", "1", now).is_err());
+        assert!(platform.knob("nonsense", now).is_err());
+    }
+}

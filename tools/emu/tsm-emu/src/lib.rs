@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The emulated platform: a PCI device with TEE-I/O and the TSM firmware of a machine, as PCI
+//! functions that stock QEMU takes over vfio-user.
+//!
+//! | module | noun |
+//! |---|---|
+//! | [`config_space`] | configuration space and its capabilities |
+//! | [`doe`] | Data Object Exchange mailbox |
+//! | [`endpoint`] | one PCI function of the device |
+//! | [`device`] | the device: its functions, DSM and SPDM responder |
+//! | [`identity`] | the device's certificates |
+//! | [`firmware`] | the TSM firmware's PCI function and what speaks behind it |
+//! | [`dma`] | memory of the guest that a function may reach |
+//! | [`knobs`] | misbehaviour on command |
+//! | [`platform`] | all of that together |
+//! | [`backend`] | a function as vfio-user has it |
+//! | [`control`] | the control socket |
+//! | [`serve`] | sockets, threads, beginning and end |
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+pub mod backend;
+pub mod config_space;
+pub mod control;
+pub mod device;
+pub mod dma;
+pub mod doe;
+pub mod endpoint;
+pub mod firmware;
+pub mod identity;
+pub mod knobs;
+pub mod platform;
+mod registers;
+pub mod serve;
