@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The table for a reader.
+
+use crate::{
+    outcome::{Memory, Outcome},
+    row::Figure,
+};
+use std::io::{self, Write};
+
+/// What the median of the empty ioctl has over its best round, relative to that, from which on a
+/// clock does not count instructions.
+const QUIET: f64 = 0.02;
+
+pub(crate) fn print(out: &mut impl Write, outcome: &Outcome, sites: bool) -> io::Result<()> {
+    let Outcome {
+        kernel,
+        plan,
+        empty,
+        rows,
+        memory,
+    } = outcome;
+    writeln!(
+        out,
+        "Linux {kernel}: instructions per call, best of {} rounds of {} calls",
+        plan.rounds, plan.calls
+    )?;
+    let noise = empty.median / empty.best - 1.0;
+    if noise > QUIET {
+        writeln!(
+            out,
+            "the empty ioctl varies by {:.0}%: this clock does not count instructions",
+            100.0 * noise
+        )?;
+    }
+    writeln!(out)?;
+    writeln!(
+        out,
+        "{:<38} {:>12} {:>7} {:>7} {:>8} {:>9}",
+        "call", "instructions", "spread", "ratio", "at most", "C series"
+    )?;
+    writeln!(
+        out,
+        "{:<38} {:>12.1} {:>7.1} {:>7.2}",
+        "IOMMU_OPTION get, no module loaded", empty.best, empty.spread, 1.0
+    )?;
+    for row in rows {
+        line(out, row)?;
+    }
+    writeln!(out)?;
+    print_memory(out, memory, sites)?;
+    match (outcome.failures(), outcome.overs()) {
+        (0, 0) => writeln!(out, "all budgets met"),
+        (0, n) => writeln!(out, "{n} over budget"),
+        (m, n) => writeln!(out, "{n} over budget, {m} not measured"),
+    }
+}
+
+fn line(out: &mut impl Write, row: &Figure) -> io::Result<()> {
+    write!(out, "{:<38} ", row.call)?;
+    match (&row.count, row.ratio) {
+        (Some(count), Some(ratio)) => {
+            write!(
+                out,
+                "{:>12.1} {:>7.1} {ratio:>7.2}",
+                count.best, count.spread
+            )?;
+        }
+        _ => write!(out, "{:>12} {:>7} {:>7}", "-", "-", "-")?,
+    }
+    let verdict = verdict(row.ok);
+    writeln!(out, " {:>8.2} {:>9.2}  {verdict}", row.budget, row.c_series)?;
+    if let Some(error) = &row.error {
+        writeln!(out, "    {error}")?;
+    }
+    Ok(())
+}
+
+fn print_memory(out: &mut impl Write, memory: &Memory, sites: bool) -> io::Result<()> {
+    let head = "kernel memory of a bound TDI";
+    writeln!(
+        out,
+        "{head:<38} {:>12} {:>7} {:>7} {:>8}",
+        "bytes", "objects", "rest", "at most"
+    )?;
+    for tdi in &memory.tdis {
+        let name = match tdi.first {
+            true => format!("{}, first of its VM", tdi.function),
+            false => tdi.function.clone(),
+        };
+        writeln!(
+            out,
+            "{:<38} {:>12} {:>7} {:>7} {:>8}  {}",
+            name,
+            tdi.bytes,
+            tdi.objects,
+            tdi.besides_objects(),
+            memory.budget,
+            verdict(Some(tdi.besides_objects() <= memory.budget))
+        )?;
+        for site in tdi.sites.iter().filter(|_| sites) {
+            writeln!(out, "    {:>8}  {} {}", site.bytes, site.kind, site.caller)?;
+        }
+    }
+    match &memory.error {
+        Some(error) => writeln!(out, "    not measured: {error}")?,
+        None if memory.tdis.is_empty() => writeln!(out, "    not measured")?,
+        None => {}
+    }
+    writeln!(out)
+}
+
+fn verdict(ok: Option<bool>) -> &'static str {
+    match ok {
+        Some(true) => "ok",
+        Some(false) => "over",
+        None => "not measured",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        count::{Count, Plan},
+        row::{Row, BUDGETS},
+    };
+
+    fn count(best: f64) -> Count {
+        Count {
+            best,
+            median: best,
+            spread: 0.1,
+        }
+    }
+
+    #[test]
+    fn every_row_has_its_verdict() {
+        let empty = count(498.2);
+        let rows = [
+            Row::new(&BUDGETS.bystander, Ok(count(537.3))),
+            Row::new(&BUDGETS.unknown, Ok(count(600.0))),
+            Row::new(&BUDGETS.bind, Err(anyhow::anyhow!("no TSM"))),
+        ];
+        let outcome = Outcome {
+            kernel: "7.3.4".to_owned(),
+            plan: Plan {
+                calls: 20_000,
+                rounds: 3,
+            },
+            empty,
+            rows: rows.into_iter().map(|row| row.against(&empty)).collect(),
+            memory: Err(anyhow::anyhow!("no TSM")).into(),
+        };
+        let mut out = Vec::new();
+        print(&mut out, &outcome, false).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let row = |call: &str| text.lines().find(|line| line.starts_with(call)).unwrap();
+        assert!(row("other iommufd ioctl").ends_with("1.00  ok"), "{text}");
+        assert!(row("REQ, id unknown").ends_with("1.17  over"), "{text}");
+        assert!(row("BIND").ends_with("not measured"), "{text}");
+        assert!(text.ends_with("1 over budget, 2 not measured\n"), "{text}");
+    }
+}
