@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "platform.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "function.h"
+#include "kmod.h"
+#include "knob.h"
+#include "sysfs.h"
+#include "tsm.h"
+
+#define TSM_CLASS "/sys/class/tsm"
+
+const char *platform_missing(void)
+{
+	struct function fn;
+	int i;
+
+	if (geteuid())
+		return "must be run as root";
+	for (i = 0; i < KMOD_COUNT; i++)
+		if (!kmod_is_loaded(kmod_stack[i]) && !kmod_exists(kmod_stack[i]))
+			return "a module of the project is neither loaded nor in /lib/modules/tsm";
+	if (access("/dev/iommu", F_OK))
+		return "no /dev/iommu";
+	if (access("/dev/kvm", F_OK))
+		return "no /dev/kvm";
+	if (function_find(&fn, 0))
+		return "no PCI function 1234:7de0: not the emulated platform";
+	if (access("/dev/ttyS1", F_OK))
+		return "no /dev/ttyS1: the emulated platform has no control line";
+	return NULL;
+}
+
+int platform_firmware(char *bdf, size_t size)
+{
+	DIR *dir = opendir(SYSFS_PCI);
+	struct dirent *d;
+	int ret = -ENODEV;
+
+	if (!dir)
+		return -errno;
+	while ((d = readdir(dir))) {
+		if (d->d_name[0] == '.')
+			continue;
+		if (sysfs_number(SYSFS_PCI "/%s/vendor", d->d_name) != FUNCTION_VENDOR ||
+		    sysfs_number(SYSFS_PCI "/%s/device", d->d_name) != FUNCTION_FIRMWARE)
+			continue;
+		snprintf(bdf, size, "%s", d->d_name);
+		ret = 0;
+		break;
+	}
+	closedir(dir);
+	return ret;
+}
+
+int platform_tsm_of(const char *parent, char *tsm, size_t size)
+{
+	char path[PATH_MAX], link[PATH_MAX];
+	DIR *dir = opendir(TSM_CLASS);
+	struct dirent *d;
+	int ret = -ENODEV;
+	ssize_t len;
+
+	if (!dir)
+		return -errno;
+	while ((d = readdir(dir))) {
+		const char *name;
+
+		if (d->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), TSM_CLASS "/%s/device", d->d_name);
+		len = readlink(path, link, sizeof(link) - 1);
+		if (len < 0)
+			continue;
+		link[len] = '\0';
+		name = strrchr(link, '/');
+		if (strcmp(name ? name + 1 : link, parent))
+			continue;
+		snprintf(tsm, size, "%s", d->d_name);
+		ret = 0;
+		break;
+	}
+	closedir(dir);
+	return ret;
+}
+
+int platform_tsm(char *tsm, size_t size)
+{
+	char bdf[32];
+	int ret = platform_firmware(bdf, sizeof(bdf));
+
+	return ret ? ret : platform_tsm_of(bdf, tsm, size);
+}
+
+static int failed(const char *what, int err)
+{
+	fprintf(stderr, "# platform: %s: %s\n", what, strerror(-err));
+	return err;
+}
+
+static int bring(int renew)
+{
+	char want[32], have[32];
+	struct function fn;
+	int ret;
+
+	ret = kmod_load_stack();
+	if (ret)
+		return failed("loading the modules", ret);
+	ret = knob_reset();
+	if (ret)
+		return failed("resetting the knobs", ret);
+	ret = function_find(&fn, 0);
+	if (ret)
+		return failed("finding the endpoint", ret);
+	ret = platform_tsm(want, sizeof(want));
+	if (ret)
+		return failed("finding the TSM of the firmware function", ret);
+	ret = tsm_connected(fn.bdf, have, sizeof(have));
+	if (ret < 0)
+		return failed("reading tsm/connect", ret);
+	if (ret > 0 && (renew || strcmp(have, want))) {
+		ret = tsm_disconnect(fn.bdf);
+		if (ret)
+			return failed("disconnecting", ret);
+		have[0] = '\0';
+	}
+	if (!have[0]) {
+		ret = tsm_connect(fn.bdf, want);
+		if (ret)
+			return failed("connecting", ret);
+	}
+	return 0;
+}
+
+int platform_ready(void)
+{
+	return bring(0);
+}
+
+int platform_renew(void)
+{
+	return bring(1);
+}

@@ -1,0 +1,653 @@
+// SPDX-License-Identifier: GPL-2.0
+/* How a binding ends, and what happens to what was asked of it meanwhile. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "lib/call.h"
+#include "lib/clock.h"
+#include "lib/fixture.h"
+#include "lib/flight.h"
+#include "lib/pager.h"
+#include "lib/sysfs.h"
+
+#define BUSY_MS 2500		/* how long a request is held in flight */
+
+FIXTURE(lifetime)
+{
+	struct vmm vmm;
+	struct tdi tdi;
+};
+
+FIXTURE_SETUP(lifetime)
+{
+	SETUP_PLATFORM();
+	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
+	ASSERT_EQ(0, tsm_bind(&self->tdi));
+}
+
+FIXTURE_TEARDOWN(lifetime)
+{
+	tdi_close(&self->tdi);
+	vmm_close(&self->vmm);
+	TEARDOWN_PLATFORM();
+}
+
+TEST_F(lifetime, destroy_while_bound)
+{
+	ASSERT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
+	EXPECT_EQ(0, tdi_destroy(&self->tdi));
+	EXPECT_FALSE(tsm_is_bound(self->tdi.fn.bdf));
+	EXPECT_EQ(KNOB_TDISP_UNLOCKED, knob_tdisp(0));
+}
+
+/* What the vDEVICE stands on cannot go before it (CVE-2024-26785 was of this kind). */
+TEST_F(lifetime, destroy_below_it)
+{
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->vmm.iommufd, self->vmm.viommu_id));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->vmm.iommufd, self->vmm.hwpt_id));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->vmm.iommufd, self->vmm.ioas_id));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->vmm.iommufd, self->tdi.fn.dev_id));
+	EXPECT_STATE(TSM_LOCKED, &self->tdi);
+	EXPECT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
+}
+
+TEST_F(lifetime, destroy_while_a_request_is_in_flight)
+{
+	struct flight flight;
+
+	ASSERT_EQ(0, flight_of_state(&flight, &self->tdi, IOMMU_TSM_TDI_RUN, BUSY_MS));
+	EXPECT_EQ(-EBUSY, tdi_destroy(&self->tdi));
+	EXPECT_FALSE(call_is_done(&flight.call));
+	ASSERT_TRUE(call_wait(&flight.call, TSM_DEADLINE));
+	EXPECT_EQ(0, flight.call.result);
+	EXPECT_STATE(TSM_RUN, &self->tdi);
+	EXPECT_EQ(0, tdi_destroy(&self->tdi));
+	EXPECT_FALSE(tsm_is_bound(self->tdi.fn.bdf));
+}
+
+TEST_F(lifetime, close_vfio_while_a_request_is_in_flight)
+{
+	double start = clock_seconds();
+	struct flight flight;
+
+	ASSERT_EQ(0, flight_of_state(&flight, &self->tdi, IOMMU_TSM_TDI_RUN, BUSY_MS));
+	ASSERT_EQ(0, vm_release(&self->vmm.vm, self->tdi.fn.vfio));
+	/* waits for the request: the vDEVICE goes with the device */
+	function_close(&self->tdi.fn);
+	EXPECT_GT(TSM_DEADLINE, clock_seconds() - start);
+	ASSERT_TRUE(call_wait(&flight.call, 5));
+	/* closing clears the bus master bit before, so how it went depends on who was first */
+	EXPECT_TRUE(flight.call.result == 0 || flight.call.result == -EIO ||
+		    flight.call.result == -ENXIO) {
+		TH_LOG("result %d", flight.call.result);
+	}
+	EXPECT_FALSE(tsm_is_bound(self->tdi.fn.bdf));
+	self->tdi.vdevice_id = 0;
+}
+
+TEST_F(lifetime, unbind_while_a_request_is_in_flight)
+{
+	double start = clock_seconds();
+	struct flight flight;
+
+	ASSERT_EQ(0, flight_of_state(&flight, &self->tdi, IOMMU_TSM_TDI_RUN, BUSY_MS));
+	EXPECT_EQ(0, tsm_unbind(&self->tdi));
+	EXPECT_GT(TSM_DEADLINE, clock_seconds() - start);
+	ASSERT_TRUE(call_wait(&flight.call, 5));
+	EXPECT_TRUE(flight.call.result == 0 || flight.call.result == -ENXIO);
+	EXPECT_STATE(TSM_UNBOUND, &self->tdi);
+	EXPECT_EQ(KNOB_TDISP_UNLOCKED, knob_tdisp(0));
+}
+
+/* The id of a vDEVICE whose device is gone finds nothing, and no stale device. */
+TEST_F(lifetime, id_outlives_the_device)
+{
+	struct vmm vmm = self->vmm;
+
+	ASSERT_EQ(0, vm_release(&self->vmm.vm, self->tdi.fn.vfio));
+	function_close(&self->tdi.fn);
+	EXPECT_FALSE(tsm_is_bound(self->tdi.fn.bdf));
+	EXPECT_EQ(KNOB_TDISP_UNLOCKED, knob_tdisp(0));
+	EXPECT_EQ(-ENOENT, tsm_bind(&self->tdi));
+	EXPECT_EQ(-ENOENT, tsm_unbind(&self->tdi));
+	EXPECT_EQ(-ENOENT, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_LOCKED, NULL));
+	EXPECT_EQ(-ENOENT, iommufd_destroy(vmm.iommufd, self->tdi.vdevice_id));
+	self->tdi.vdevice_id = 0;
+}
+
+/* VFIO holds the iommufd open, and the VM file of VFIO the VFIO device. */
+TEST_F(lifetime, close_iommufd_first)
+{
+	close(self->vmm.iommufd);
+	self->vmm.iommufd = -1;
+	EXPECT_TRUE(tsm_is_bound(self->tdi.fn.bdf));
+	close(self->tdi.fn.vfio);
+	self->tdi.fn.vfio = -1;
+	EXPECT_TRUE(tsm_is_bound(self->tdi.fn.bdf));
+	vm_close(&self->vmm.vm);
+	EXPECT_FALSE(tsm_is_bound(self->tdi.fn.bdf));
+	EXPECT_EQ(KNOB_TDISP_UNLOCKED, knob_tdisp(0));
+}
+
+TEST_F(lifetime, duplicate_descriptor)
+{
+	int copy = dup(self->vmm.iommufd);
+
+	ASSERT_LE(0, copy);
+	close(self->vmm.iommufd);
+	self->vmm.iommufd = copy;
+	EXPECT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
+	EXPECT_EQ(0, tdi_destroy(&self->tdi));
+	EXPECT_FALSE(tsm_is_bound(self->tdi.fn.bdf));
+}
+
+static int wait_for_child(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+TEST_F(lifetime, child_that_closes_changes_nothing)
+{
+	pid_t pid = fork();
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		function_close(&self->tdi.fn);
+		vmm_close(&self->vmm);
+		_exit(0);
+	}
+	ASSERT_EQ(0, wait_for_child(pid));
+	EXPECT_STATE(TSM_LOCKED, &self->tdi);
+	EXPECT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
+}
+
+/* Descriptors of a child keep the binding when its parent closed them all. */
+TEST_F(lifetime, child_that_stays_keeps_it)
+{
+	int go[2];
+	pid_t pid;
+	char c;
+
+	ASSERT_EQ(0, pipe(go));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		close(go[1]);
+		/* until the parent has closed everything */
+		if (read(go[0], &c, 1) != 0)
+			_exit(1);
+		if (tsm_state(&self->tdi) != TSM_LOCKED)
+			_exit(2);
+		if (tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL))
+			_exit(3);
+		_exit(tsm_is_bound(self->tdi.fn.bdf) ? 0 : 4);
+	}
+	close(go[0]);
+	function_close(&self->tdi.fn);
+	vmm_close(&self->vmm);
+	self->tdi.vdevice_id = 0;
+	EXPECT_TRUE(tsm_is_bound(self->tdi.fn.bdf));
+	close(go[1]);
+	EXPECT_EQ(0, wait_for_child(pid));
+	EXPECT_FALSE(tsm_is_bound(self->tdi.fn.bdf));
+	EXPECT_EQ(KNOB_TDISP_UNLOCKED, knob_tdisp(0));
+}
+
+static int send_fd(int socket, int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	return sendmsg(socket, &msg, 0) == 1 ? 0 : -errno;
+}
+
+static int receive_fd(int socket)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	if (recvmsg(socket, &msg, 0) != 1 || !CMSG_FIRSTHDR(&msg))
+		return -1;
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
+	return fd;
+}
+
+TEST_F(lifetime, descriptor_that_was_sent)
+{
+	int sockets[2];
+	pid_t pid;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct vmm vmm = self->vmm;
+		struct tdi tdi = self->tdi;
+
+		/* nothing is inherited; the iommufd is what comes through the socket */
+		function_close(&self->tdi.fn);
+		vmm_close(&self->vmm);
+		vmm.iommufd = receive_fd(sockets[1]);
+		tdi.vmm = &vmm;
+		if (vmm.iommufd < 0)
+			_exit(1);
+		_exit(tsm_set_state(&tdi, IOMMU_TSM_TDI_RUN, NULL) ? 2 : 0);
+	}
+	ASSERT_EQ(0, send_fd(sockets[0], self->vmm.iommufd));
+	EXPECT_EQ(0, wait_for_child(pid));
+	EXPECT_STATE(TSM_RUN, &self->tdi);
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
+/* In flight in a socket that nobody reads, a descriptor is a reference all the same. */
+TEST_F(lifetime, descriptor_on_its_way)
+{
+	int sockets[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	ASSERT_EQ(0, send_fd(sockets[0], self->tdi.fn.vfio));
+	ASSERT_EQ(0, vm_release(&self->vmm.vm, self->tdi.fn.vfio));
+	function_close(&self->tdi.fn);
+	EXPECT_TRUE(tsm_is_bound(self->tdi.fn.bdf));
+	EXPECT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
+	close(sockets[0]);
+	close(sockets[1]);
+	/* such a descriptor goes when the last end of the socket goes, if not at once */
+	for (int i = 0; i < 100 && tsm_is_bound(self->tdi.fn.bdf); i++)
+		clock_sleep_ms(20);
+	EXPECT_FALSE(tsm_is_bound(self->tdi.fn.bdf));
+	self->tdi.vdevice_id = 0;
+}
+
+/* A VMM without any privilege but the descriptors that it was given. */
+TEST_F(lifetime, without_privileges)
+{
+	pid_t pid = fork();
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		__u32 length;
+
+		if (setgid(65534) || setuid(65534))
+			_exit(1);
+		if (tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL))
+			_exit(2);
+		if (tsm_object_info(&self->tdi, IOMMU_TSM_OBJECT_CERTIFICATE, &length) || !length)
+			_exit(3);
+		if (tsm_unbind(&self->tdi))
+			_exit(4);
+		_exit(tsm_bind(&self->tdi) ? 5 : 0);
+	}
+	EXPECT_EQ(0, wait_for_child(pid));
+	EXPECT_STATE(TSM_LOCKED, &self->tdi);
+}
+
+/* Whoever sleeps on the memory that he named himself keeps nobody else waiting. */
+TEST_F(lifetime, task_asleep_on_its_request)
+{
+	static char page[PAGER_PAGE];
+	struct pager pager;
+	struct call call;
+	struct iommu_vdevice_tsm_req req;
+
+	ASSERT_EQ(0, pager_open(&pager));
+	req = tsm_request(&self->tdi, IOMMU_VDEVICE_TSM_REQ_SET_TDI_STATE, pager.page, 4, NULL, 0);
+	ASSERT_EQ(0, call_start(&call, self->vmm.iommufd, IOMMU_VDEVICE_TSM_REQ, &req));
+	ASSERT_EQ(0, pager_wait(&pager, 5000));
+	EXPECT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
+	EXPECT_EQ(0, tsm_unbind(&self->tdi));
+	EXPECT_EQ(0, tdi_destroy(&self->tdi));
+	EXPECT_FALSE(call_is_done(&call));
+	ASSERT_EQ(0, pager_fill(&pager, page));
+	ASSERT_TRUE(call_wait(&call, 5));
+	EXPECT_EQ(-ENOENT, call.result);
+	pager_close(&pager);
+}
+
+TEST_F(lifetime, task_asleep_on_its_response)
+{
+	struct iommu_tsm_read_object read = { .type = IOMMU_TSM_OBJECT_CERTIFICATE };
+	static char page[PAGER_PAGE];
+	struct iommu_vdevice_tsm_req req;
+	double start = clock_seconds();
+	struct pager pager;
+	struct call call;
+
+	ASSERT_EQ(0, pager_open(&pager));
+	req = tsm_request(&self->tdi, IOMMU_VDEVICE_TSM_REQ_READ_OBJECT, &read, sizeof(read),
+			  pager.page, 64);
+	ASSERT_EQ(0, call_start(&call, self->vmm.iommufd, IOMMU_VDEVICE_TSM_REQ, &req));
+	ASSERT_EQ(0, pager_wait(&pager, 5000));
+	EXPECT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
+	EXPECT_EQ(0, tsm_unbind(&self->tdi));
+	/* the end of the device would have to wait for the end of the vDEVICE */
+	ASSERT_EQ(0, vm_release(&self->vmm.vm, self->tdi.fn.vfio));
+	function_close(&self->tdi.fn);
+	self->tdi.vdevice_id = 0;
+	EXPECT_GT(10, clock_seconds() - start);
+	EXPECT_FALSE(call_is_done(&call));
+	ASSERT_EQ(0, pager_fill(&pager, page));
+	ASSERT_TRUE(call_wait(&call, 5));
+	EXPECT_TRUE(call.result == 0 || call.result == -ENXIO || call.result == -ENOENT) {
+		TH_LOG("result %d", call.result);
+	}
+	pager_close(&pager);
+}
+
+/* A process that is killed with a running TDI leaves nothing. */
+FIXTURE(process)
+{
+	struct function fn;
+};
+
+FIXTURE_SETUP(process)
+{
+	SETUP_PLATFORM();
+	ASSERT_EQ(0, function_find(&self->fn, 0));
+}
+
+FIXTURE_TEARDOWN(process)
+{
+	TEARDOWN_PLATFORM();
+}
+
+TEST_F(process, that_is_killed)
+{
+	int told[2];
+	pid_t pid;
+	char c;
+
+	ASSERT_EQ(0, pipe(told));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct vmm vmm;
+		struct tdi tdi;
+
+		if (vmm_open(&vmm) || tdi_open(&tdi, &vmm, 0, 0x10) || tsm_reach(&tdi, TSM_RUN))
+			_exit(1);
+		if (write(told[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(told[1]);
+	ASSERT_EQ(1, read(told[0], &c, 1));
+	EXPECT_TRUE(tsm_is_bound(self->fn.bdf));
+	EXPECT_EQ(KNOB_TDISP_RUN, knob_tdisp(0));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_EQ(256 + SIGKILL, wait_for_child(pid));
+	EXPECT_FALSE(tsm_is_bound(self->fn.bdf));
+	EXPECT_EQ(KNOB_TDISP_UNLOCKED, knob_tdisp(0));
+}
+
+/* The TSM goes away under a TDI, and comes back. */
+FIXTURE(revoked)
+{
+	struct vmm vmm;
+	struct tdi tdi;
+	struct tdi second;
+	char tsm[32], firmware[32];
+};
+
+enum way {
+	DISCONNECT,
+	FIRMWARE_REMOVED,
+	FIRMWARE_UNBOUND,
+};
+
+FIXTURE_VARIANT(revoked)
+{
+	enum way way;
+};
+
+FIXTURE_VARIANT_ADD(revoked, by_disconnect) { .way = DISCONNECT };
+FIXTURE_VARIANT_ADD(revoked, by_removal_of_the_firmware) { .way = FIRMWARE_REMOVED };
+FIXTURE_VARIANT_ADD(revoked, by_unbinding_its_driver) { .way = FIRMWARE_UNBOUND };
+
+FIXTURE_SETUP(revoked)
+{
+	SETUP_PLATFORM();
+	self->second = TDI_NONE;
+	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
+	ASSERT_EQ(0, tdi_open(&self->second, &self->vmm, 1, 0x11));
+	ASSERT_EQ(0, tsm_reach(&self->tdi, TSM_RUN));
+	ASSERT_EQ(0, tsm_bind(&self->second));
+	ASSERT_EQ(0, platform_firmware(self->firmware, sizeof(self->firmware)));
+	ASSERT_EQ(0, platform_tsm(self->tsm, sizeof(self->tsm)));
+}
+
+FIXTURE_TEARDOWN(revoked)
+{
+	tdi_close(&self->second);
+	tdi_close(&self->tdi);
+	vmm_close(&self->vmm);
+	TEARDOWN_PLATFORM();
+}
+
+static int go_away(FIXTURE_DATA(revoked) *self, enum way way)
+{
+	switch (way) {
+	case DISCONNECT:
+		return tsm_disconnect(self->tdi.fn.bdf);
+	case FIRMWARE_REMOVED:
+		return sysfs_write("1", SYSFS_PCI "/%s/remove", self->firmware);
+	case FIRMWARE_UNBOUND:
+		return sysfs_write(self->firmware, SYSFS_PCI "/%s/driver/unbind", self->firmware);
+	}
+	return -EINVAL;
+}
+
+static int come_back(FIXTURE_DATA(revoked) *self, enum way way)
+{
+	int ret = 0;
+
+	switch (way) {
+	case DISCONNECT:
+		break;
+	case FIRMWARE_REMOVED:
+		ret = sysfs_write("1", "/sys/bus/pci/rescan");
+		break;
+	case FIRMWARE_UNBOUND:
+		ret = sysfs_write(self->firmware, "/sys/bus/pci/drivers_probe");
+		break;
+	}
+	if (!ret)
+		ret = platform_tsm(self->tsm, sizeof(self->tsm));
+	return ret ? ret : tsm_connect(self->tdi.fn.bdf, self->tsm);
+}
+
+TEST_F(revoked, tdi_of_a_tsm)
+{
+	struct tdi *tdis[] = { &self->tdi, &self->second };
+	__u32 length;
+
+	ASSERT_EQ(0, go_away(self, variant->way));
+	for (size_t i = 0; i < ARRAY_SIZE(tdis); i++) {
+		EXPECT_EQ(KNOB_TDISP_UNLOCKED, knob_tdisp(i));
+		EXPECT_EQ(-ENXIO, tsm_set_state(tdis[i], IOMMU_TSM_TDI_UNLOCKED, NULL));
+		EXPECT_EQ(-ENXIO, tsm_set_state(tdis[i], IOMMU_TSM_TDI_RUN, NULL));
+		EXPECT_EQ(-ENXIO, tsm_object_info(tdis[i], IOMMU_TSM_OBJECT_CERTIFICATE, &length));
+		EXPECT_EQ(-ENXIO, tsm_bind(tdis[i]));
+		EXPECT_EQ(-ENXIO, tsm_set_state(tdis[i], IOMMU_TSM_TDI_LOCKED, NULL));
+		EXPECT_EQ(0, tsm_unbind(tdis[i]));
+	}
+	ASSERT_EQ(0, come_back(self, variant->way));
+	for (size_t i = 0; i < ARRAY_SIZE(tdis); i++) {
+		/* nothing binds it again but somebody who asks for it */
+		EXPECT_EQ(-ENXIO, tsm_set_state(tdis[i], IOMMU_TSM_TDI_RUN, NULL));
+		EXPECT_FALSE(tsm_is_bound(tdis[i]->fn.bdf));
+		EXPECT_EQ(0, tsm_bind(tdis[i]));
+		EXPECT_EQ(0, tsm_set_state(tdis[i], IOMMU_TSM_TDI_RUN, NULL));
+		EXPECT_EQ(KNOB_TDISP_RUN, knob_tdisp(i));
+	}
+}
+
+/* It comes back before anybody noticed that it had gone: the old binding stays gone. */
+TEST_F(revoked, tdi_and_nobody_noticed)
+{
+	ASSERT_EQ(0, go_away(self, variant->way));
+	ASSERT_EQ(0, come_back(self, variant->way));
+	EXPECT_EQ(-ENXIO, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
+	EXPECT_EQ(0, tsm_unbind(&self->tdi));
+	EXPECT_EQ(0, tsm_bind(&self->tdi));
+	EXPECT_STATE(TSM_LOCKED, &self->tdi);
+	/* the other one is bound without an unbind before */
+	EXPECT_EQ(0, tsm_bind(&self->second));
+	EXPECT_STATE(TSM_LOCKED, &self->second);
+}
+
+TEST_F(revoked, vdevice_is_destroyed)
+{
+	ASSERT_EQ(0, go_away(self, variant->way));
+	EXPECT_EQ(0, tdi_destroy(&self->tdi));
+	ASSERT_EQ(0, come_back(self, variant->way));
+	ASSERT_EQ(0, tdi_alloc(&self->tdi, 0x10));
+	EXPECT_EQ(0, tsm_bind(&self->tdi));
+}
+
+struct departure {
+	FIXTURE_DATA(revoked) *self;
+	enum way way;
+	int result;
+};
+
+static void *depart(void *data)
+{
+	struct departure *departure = data;
+
+	departure->result = go_away(departure->self, departure->way);
+	return NULL;
+}
+
+/* It waits for a request that is in flight, and no longer. */
+TEST_F(revoked, while_a_request_is_in_flight)
+{
+	struct departure departure = { self, variant->way, 1 };
+	double start = clock_seconds();
+	struct flight flight;
+	pthread_t thread;
+
+	ASSERT_EQ(0, flight_of_state(&flight, &self->second, IOMMU_TSM_TDI_RUN, BUSY_MS));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, depart, &departure));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, departure.result);
+	EXPECT_GT(TSM_DEADLINE, clock_seconds() - start);
+	ASSERT_TRUE(call_wait(&flight.call, 5));
+	EXPECT_TRUE(flight.call.result == 0 || flight.call.result == -EIO ||
+		    flight.call.result == -ENXIO) {
+		TH_LOG("result %d", flight.call.result);
+	}
+	EXPECT_EQ(-ENXIO, tsm_set_state(&self->second, IOMMU_TSM_TDI_RUN, NULL));
+	ASSERT_EQ(0, come_back(self, variant->way));
+	EXPECT_EQ(0, tsm_bind(&self->second));
+}
+
+/* The device goes away, as far as VFIO lets it. */
+FIXTURE(removed)
+{
+	struct vmm vmm;
+	struct tdi tdi;
+};
+
+FIXTURE_SETUP(removed)
+{
+	SETUP_PLATFORM();
+	self->vmm = VMM_NONE;
+	self->tdi = TDI_NONE;
+	ASSERT_EQ(0, vmm_open(&self->vmm));
+}
+
+FIXTURE_TEARDOWN(removed)
+{
+	tdi_close(&self->tdi);
+	vmm_close(&self->vmm);
+	EXPECT_EQ(0, sysfs_write("1", "/sys/bus/pci/rescan"));
+	EXPECT_EQ(0, platform_ready());
+	TEARDOWN_PLATFORM();
+}
+
+static void *remove_function(void *bdf)
+{
+	return (void *)(long)sysfs_write("1", SYSFS_PCI "/%s/remove", (char *)bdf);
+}
+
+/* Function 0 holds the device security manager: without it nobody is bound. */
+TEST_F(removed, device_security_manager)
+{
+	struct function pf0;
+
+	ASSERT_EQ(0, function_find(&pf0, 0));
+	ASSERT_EQ(0, tdi_open(&self->tdi, &self->vmm, 1, 0x11));
+	ASSERT_EQ(0, tsm_reach(&self->tdi, TSM_RUN));
+	EXPECT_EQ(0, (long)remove_function(pf0.bdf));
+	EXPECT_EQ(-ENXIO, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
+	EXPECT_EQ(-ENXIO, tsm_bind(&self->tdi));
+	EXPECT_EQ(0, tsm_unbind(&self->tdi));
+	EXPECT_EQ(KNOB_TDISP_UNLOCKED, knob_tdisp(1));
+	EXPECT_EQ(0, sysfs_write("1", "/sys/bus/pci/rescan"));
+	ASSERT_EQ(0, platform_ready());
+	EXPECT_EQ(0, tsm_bind(&self->tdi));
+	EXPECT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
+}
+
+/* A function that a VMM uses is removed when the VMM lets go of it. */
+TEST_F(removed, function_in_use)
+{
+	pthread_t thread;
+	char bdf[16];
+	void *ret;
+
+	ASSERT_EQ(0, tdi_open(&self->tdi, &self->vmm, 2, 0x12));
+	ASSERT_EQ(0, tsm_reach(&self->tdi, TSM_RUN));
+	memcpy(bdf, self->tdi.fn.bdf, sizeof(bdf));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, remove_function, bdf));
+	clock_sleep_ms(300);
+	EXPECT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_UNLOCKED, NULL));
+	EXPECT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_LOCKED, NULL));
+	tdi_close(&self->tdi);
+	ASSERT_EQ(0, pthread_join(thread, &ret));
+	EXPECT_EQ(0, (long)ret);
+	EXPECT_FALSE(sysfs_has(SYSFS_PCI "/%s", bdf));
+	EXPECT_EQ(KNOB_TDISP_UNLOCKED, knob_tdisp(2));
+}
+
+/* What VFIO resets and switches while a request runs ends in a state that is known. */
+TEST_F(removed, reset_while_a_request_is_in_flight)
+{
+	struct flight flight;
+
+	ASSERT_EQ(0, tdi_open(&self->tdi, &self->vmm, 0, 0x10));
+	ASSERT_EQ(0, tsm_bind(&self->tdi));
+	ASSERT_EQ(0, flight_of_state(&flight, &self->tdi, IOMMU_TSM_TDI_RUN, BUSY_MS));
+	EXPECT_EQ(0, function_reset(&self->tdi.fn));
+	ASSERT_TRUE(call_wait(&flight.call, TSM_DEADLINE));
+	EXPECT_EQ(-EIO, flight.call.result);
+	EXPECT_NE(0, flight.req.tsm_code);
+	EXPECT_STATE(TSM_ERROR, &self->tdi);
+	EXPECT_EQ(0, function_command(&self->tdi.fn, 6, 0));
+	EXPECT_EQ(0, tsm_reach(&self->tdi, TSM_RUN));
+}
+
+TEST_HARNESS_MAIN

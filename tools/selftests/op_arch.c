@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Every operation of every architecture, against the table of the documentation. */
+#include "lib/fixture.h"
+
+#define COMMON IOMMU_VDEVICE_TSM_TVM_ARCH_COMMON
+#define CCA IOMMU_VDEVICE_TSM_TVM_ARCH_CCA
+#define SEV IOMMU_VDEVICE_TSM_TVM_ARCH_SEV
+#define TDX IOMMU_VDEVICE_TSM_TVM_ARCH_TDX
+#define ARCHS 4
+#define OPS 8
+
+static const bool table[OPS][ARCHS] = {
+	[IOMMU_VDEVICE_TSM_REQ_VALIDATE_MMIO] = { 1, 1, 1, 1 },
+	[IOMMU_VDEVICE_TSM_REQ_SET_TDI_STATE] = { 1, 1, 1, 1 },
+	[IOMMU_VDEVICE_TSM_REQ_SEV_ENABLE_DMA] = { [SEV] = 1 },
+	[IOMMU_VDEVICE_TSM_REQ_SEV_DISABLE_DMA] = { [SEV] = 1 },
+	[IOMMU_VDEVICE_TSM_REQ_READ_OBJECT] = { 1, 1, 1, 1 },
+	[IOMMU_VDEVICE_TSM_REQ_REGEN_OBJECT] = { 1, 1, 1, 1 },
+	[IOMMU_VDEVICE_TSM_REQ_OBJECT_INFO] = { 1, 1, 1, 1 },
+};
+
+/* Numbers that are none, for both. */
+static const __u32 wild[] = { 8, 9, 0x10, 0x100, 0x10001, 0x80000001, 0xfffffffe, 0xffffffff };
+
+static bool is_pair(__u32 op, __u32 arch)
+{
+	return op < OPS && arch < ARCHS && table[op][arch];
+}
+
+/* For each operation a request that a locked TDI grants, and that changes nothing. */
+struct payload {
+	union {
+		struct iommu_tsm_validate_mmio mmio;
+		struct iommu_tsm_set_tdi_state state;
+		struct iommu_tsm_read_object read;
+		struct iommu_tsm_regen_object regen;
+		struct iommu_tsm_object_info info;
+		unsigned char message[96];
+	};
+	unsigned char response[64];
+};
+
+FIXTURE(op_arch)
+{
+	struct vmm vmm;
+	struct tdi tdi;
+	struct payload payload;
+};
+
+FIXTURE_VARIANT(op_arch)
+{
+	__u32 arch;
+};
+
+FIXTURE_VARIANT_ADD(op_arch, common) { .arch = COMMON };
+FIXTURE_VARIANT_ADD(op_arch, cca) { .arch = CCA };
+FIXTURE_VARIANT_ADD(op_arch, sev) { .arch = SEV };
+FIXTURE_VARIANT_ADD(op_arch, tdx) { .arch = TDX };
+
+FIXTURE_SETUP(op_arch)
+{
+	SETUP_PLATFORM();
+	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
+}
+
+FIXTURE_TEARDOWN(op_arch)
+{
+	tdi_close(&self->tdi);
+	vmm_close(&self->vmm);
+	TEARDOWN_PLATFORM();
+}
+
+static int ask(FIXTURE_DATA(op_arch) *self, __u32 op, __u32 arch, __u32 state)
+{
+	struct payload *p = &self->payload;
+	struct iommu_vdevice_tsm_req req;
+	__u32 len = 0, resp_len = 0;
+	struct bar bar = {};
+
+	memset(p, 0, sizeof(*p));
+	switch (op) {
+	case IOMMU_VDEVICE_TSM_REQ_VALIDATE_MMIO:
+		function_bar(&self->tdi.fn, 0, &bar);
+		p->mmio.gpa_base = 0x100000000;
+		p->mmio.gpa_top = p->mmio.gpa_base + 4096;
+		p->mmio.pa_base = bar.start;
+		len = sizeof(p->mmio);
+		break;
+	case IOMMU_VDEVICE_TSM_REQ_SET_TDI_STATE:
+		p->state.state = state;
+		len = sizeof(p->state);
+		break;
+	case IOMMU_VDEVICE_TSM_REQ_READ_OBJECT:
+		p->read.type = IOMMU_TSM_OBJECT_CERTIFICATE;
+		len = sizeof(p->read);
+		resp_len = sizeof(p->response);
+		break;
+	case IOMMU_VDEVICE_TSM_REQ_REGEN_OBJECT:
+		p->regen.type = IOMMU_TSM_OBJECT_INTERFACE_REPORT;
+		len = sizeof(p->regen);
+		break;
+	case IOMMU_VDEVICE_TSM_REQ_OBJECT_INFO:
+		p->info.type = IOMMU_TSM_OBJECT_CERTIFICATE;
+		len = sizeof(p->info);
+		resp_len = sizeof(struct iommu_tsm_object_info_out);
+		break;
+	default:
+		/* a guest message of SNP, to whom that is opaque */
+		len = sizeof(p->message);
+		resp_len = sizeof(p->response);
+	}
+	req = tsm_request(&self->tdi, op, p->message, len, resp_len ? p->response : NULL, resp_len);
+	req.tvm_arch = arch;
+	return tsm_ioctl_req(self->vmm.iommufd, &req);
+}
+
+/* Which pairs there are is told before the vDEVICE is looked at. */
+TEST_F(op_arch, of_no_vdevice)
+{
+	self->tdi.vdevice_id += 1000;
+	for (__u32 op = 0; op <= OPS; op++) {
+		EXPECT_EQ(is_pair(op, variant->arch) ? -ENOENT : -EINVAL,
+			  ask(self, op, variant->arch, IOMMU_TSM_TDI_RUN)) {
+			TH_LOG("op %u", op);
+		}
+	}
+	self->tdi.vdevice_id -= 1000;
+}
+
+/* The architecture of a TSM is known once a TDI is bound through it. */
+TEST_F(op_arch, unbound)
+{
+	for (__u32 op = 0; op <= OPS; op++) {
+		EXPECT_EQ(is_pair(op, variant->arch) ? -ENXIO : -EINVAL,
+			  ask(self, op, variant->arch, IOMMU_TSM_TDI_RUN)) {
+			TH_LOG("op %u", op);
+		}
+	}
+	EXPECT_FALSE(tsm_is_bound(self->tdi.fn.bdf));
+}
+
+/* This TSM is one of CCA. */
+TEST_F(op_arch, bound)
+{
+	ASSERT_EQ(0, tsm_bind(&self->tdi));
+	for (__u32 op = 0; op <= OPS; op++) {
+		bool ours = variant->arch == COMMON || variant->arch == CCA;
+		int ret = ask(self, op, variant->arch, IOMMU_TSM_TDI_LOCKED);
+
+		if (is_pair(op, variant->arch) && ours) {
+			EXPECT_EQ(0, ret) {
+				TH_LOG("op %u", op);
+			}
+		} else {
+			EXPECT_EQ(-EINVAL, ret) {
+				TH_LOG("op %u", op);
+			}
+		}
+	}
+	EXPECT_STATE(TSM_LOCKED, &self->tdi);
+}
+
+/* LOCKED of an unbound vDEVICE binds, which makes the architecture count too. */
+TEST_F(op_arch, that_binds)
+{
+	bool ours = variant->arch == COMMON || variant->arch == CCA;
+
+	EXPECT_EQ(ours ? 0 : -EINVAL, ask(self, IOMMU_VDEVICE_TSM_REQ_SET_TDI_STATE, variant->arch,
+					  IOMMU_TSM_TDI_LOCKED));
+	EXPECT_EQ(ours, tsm_is_bound(self->tdi.fn.bdf));
+}
+
+TEST_F(op_arch, op_that_is_none)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(wild); i++) {
+		EXPECT_EQ(-EINVAL, ask(self, wild[i], variant->arch, 0)) {
+			TH_LOG("op %#x", wild[i]);
+		}
+	}
+}
+
+/* Of an architecture that is none, whatever the operation. */
+TEST_F(op_arch, arch_that_is_none)
+{
+	__u32 far = variant->arch + ARCHS, wild_arch;
+
+	for (__u32 op = 0; op <= OPS; op++) {
+		EXPECT_EQ(-EINVAL, ask(self, op, far, 0)) {
+			TH_LOG("op %u, arch %u", op, far);
+		}
+		/* what a number is when only its lower bits are looked at */
+		for (int bit = 8; bit < 32; bit++) {
+			wild_arch = variant->arch | 1U << bit;
+			EXPECT_EQ(-EINVAL, ask(self, op, wild_arch, 0)) {
+				TH_LOG("op %u, arch %#x", op, wild_arch);
+			}
+		}
+	}
+}
+
+TEST_HARNESS_MAIN
