@@ -193,6 +193,13 @@ impl ReqFrame {
         }
     }
 
+    /// Does it ask for what an unbound vDEVICE may be asked for, by this form alone: a state?
+    #[inline]
+    pub(crate) fn may_bind(&self) -> bool {
+        let [_, second, ..] = self.words;
+        halves(second).0 == Op::SetTdiState as u32 && self.is_op_form()
+    }
+
     /// The request.
     #[inline]
     pub(crate) fn req(&self) -> UserBuffer {

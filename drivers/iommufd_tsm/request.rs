@@ -17,7 +17,10 @@ use crate::{
 use kernel::prelude::*;
 use tsm_core::context::TdiContext;
 use tsm_sys::{
-    uaccess,
+    uaccess::{
+        self,
+        Payload, //
+    },
     vdevice::{
         IommuFile,
         Vdevice, //
@@ -43,8 +46,8 @@ use tsm_wire::{
     uapi::NONCE_LEN, //
 };
 
-/// Bytes in the longest request that we know: `struct iommu_tsm_cca_scope_vdev_map`.
-const KNOWN_MAX: usize = 32;
+/// Bytes in `struct iommu_tsm_object_info_out`.
+const OBJECT_INFO_LEN: u32 = 4;
 
 impl Bindings {
     /// IOMMU_VDEVICE_TSM_REQ.
@@ -80,23 +83,22 @@ impl Bindings {
     fn answer(&self, vdev: &Vdevice<'_>, frame: &ReqFrame) -> Result<Outcome, Refused> {
         let context = match self.context(vdev) {
             Some(context) if !context.is_revoked() => context,
-            _ => return self.bind_by_request(vdev, frame),
+            _ if frame.may_bind() => return self.bind_by_request(vdev, frame),
+            _ => return Err(Refusal::NotBound.into()),
         };
-        if context.is_foreign() {
+        let Some(arch) = context.arch()? else {
             return foreign(&context, frame);
-        }
-        let arch = context.arch()?;
+        };
         let request = decode(frame, arch)?;
         let consumed = frame.req().len;
         match request {
             Request::ObjectInfo(object) => {
-                let length = context.object(object)?.map_or(0, |o| o.bytes().len());
-                let length = (length as u32).to_ne_bytes();
-                if (frame.resp().len as usize) < length.len() {
+                if frame.resp().len < OBJECT_INFO_LEN {
                     return Err(Refusal::Payload.into());
                 }
-                uaccess::write_whole(frame.resp().ptr, &length)?;
-                Ok(Outcome::new(consumed, length.len() as u32))
+                let length = context.evidence().length(object);
+                uaccess::write_u32(frame.resp().ptr, length)?;
+                Ok(Outcome::new(consumed, OBJECT_INFO_LEN))
             }
             Request::ReadObject { object, offset } => {
                 let filled = read_object(&context, object, offset, frame.resp())?;
@@ -123,6 +125,10 @@ impl Bindings {
                 context.guest_req(request, None)?;
                 Ok(Outcome::new(consumed, 0))
             }
+            Request::SetTdiState(target) if context.state() == Some(target) => {
+                // it is there: nothing for the TSM to do
+                Ok(Outcome::new(consumed, 0))
+            }
             Request::SetTdiState(_) => {
                 probe(frame.resp())?;
                 context.guest_req(request, None)?;
@@ -141,7 +147,7 @@ impl Bindings {
         if vdev.function().is_none() {
             return Err(Refusal::NotBound.into());
         }
-        let request = match Payload::read(frame.req()) {
+        let request = match Payload::read(frame.req().ptr, frame.req().len) {
             Ok(payload) => Request::decode(Op::SetTdiState, payload.bytes()),
             Err(Refusal::Fault) => return Err(Refusal::Fault.into()),
             Err(other) => Err(other),
@@ -152,32 +158,10 @@ impl Bindings {
         probe(frame.resp())?;
         let context = self.bind(vdev, arch)?;
         // bound by somebody else in the meantime, perhaps
-        if !context.is_foreign() && !arch.fits(context.arch()?) {
+        if context.arch()?.is_some_and(|of_tsm| !arch.fits(of_tsm)) {
             return Err(Refusal::Arch.into());
         }
         Ok(Outcome::new(frame.req().len, 0))
-    }
-}
-
-/// A request that is no longer than any that we know.
-struct Payload {
-    bytes: [u8; KNOWN_MAX],
-    len: usize,
-}
-
-impl Payload {
-    #[inline]
-    fn read(buffer: UserBuffer) -> Result<Self, Refusal> {
-        let mut bytes = [0; KNOWN_MAX];
-        let len = buffer.len as usize;
-        let part = bytes.get_mut(..len).ok_or(Refusal::Payload)?;
-        uaccess::read(buffer.ptr, part)?;
-        Ok(Payload { bytes, len })
-    }
-
-    #[inline]
-    fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
     }
 }
 
@@ -188,7 +172,7 @@ fn decode(frame: &ReqFrame, arch: TvmArch) -> Result<Request, Refusal> {
             return Err(Refusal::Arch);
         }
     }
-    let payload = Payload::read(frame.req())?;
+    let payload = Payload::read(frame.req().ptr, frame.req().len)?;
     match (frame.form()?, arch) {
         (Form::Op(op, _), _) => Request::decode(op, payload.bytes()),
         (Form::Scope(scope), TvmArch::Cca) => scope::decode_cca(scope, payload.bytes()),
@@ -213,7 +197,7 @@ fn read_object(
     offset: u64,
     resp: UserBuffer,
 ) -> Result<u32, Refusal> {
-    let object = context.object(object)?;
+    let object = context.evidence().get(object);
     let bytes = object.as_ref().map_or(&[][..], |object| object.bytes());
     let offset = usize::try_from(offset).map_err(|_| Refusal::Payload)?;
     let rest = bytes.get(offset..).ok_or(Refusal::Payload)?;

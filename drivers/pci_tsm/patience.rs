@@ -65,6 +65,11 @@ impl Patience {
         self.interruptible = false;
     }
 
+    /// Has the operation happened in part?
+    pub fn is_committed(&self) -> bool {
+        !self.interruptible
+    }
+
     /// Is it at its end?
     pub fn is_over(&self) -> bool {
         self.start.elapsed() > Delta::from_millis(self.limit_ms)

@@ -69,7 +69,7 @@ impl<T: LinkTsm> link::Link for Adaptor<T> {
         function: &'a pci::Device,
         doe: Doe<'a>,
     ) -> Result<KBox<dyn link::Dsm + 'a>, Refused> {
-        let evidence = KBox::pin_init(Evidence::new(), GFP_KERNEL).map_err(|_| Refusal::Memory)?;
+        let evidence = Evidence::boxed().map_err(|_| Refusal::Memory)?;
         let dsm = self.0.connect(function, doe, &evidence).inspect_err(|e| {
             let code = e.tsm_code;
             dev_warn!(function, "connect: {:?}, TSM code {code:#x}\n", e.why);

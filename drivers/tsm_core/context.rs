@@ -6,10 +6,7 @@
 //! [`link::Tdi`](tsm_sys::link::Tdi). The latter may end first: a TSM that goes away revokes the
 //! TDI, and from then on it answers that it is not bound.
 
-use crate::evidence::{
-    Evidence,
-    Object, //
-};
+use crate::evidence::Evidence;
 use kernel::{
     new_spinlock,
     pci,
@@ -58,6 +55,10 @@ const PENDING: u32 = 16;
 const FOREIGN: u32 = 17;
 /// The TSM went away.
 const REVOKED: u32 = 18;
+/// What is below this shift is one of these or a [`TdiState`]; above it is the architecture.
+const ARCH_SHIFT: u32 = 8;
+/// Mask of what is below.
+const STANDING: u32 = (1 << ARCH_SHIFT) - 1;
 
 /// A TDI.
 #[pin_data]
@@ -65,9 +66,9 @@ pub struct TdiContext {
     pub(crate) function: ARef<pci::Device>,
     pub(crate) vm: Vm,
     pub(crate) tdi_id: u32,
-    /// A [`TdiState`], or one of the constants above. Written under the DSM lock.
+    /// A [`TdiState`], or one of the constants above, and the architecture. Written under the DSM
+    /// lock once it is attached.
     standing: Atomic<u32>,
-    arch: Atomic<u32>,
     /// The architecture that the TSM has to be of.
     asked: TvmArch,
     /// When somebody began to wait for the bind.
@@ -92,7 +93,6 @@ impl TdiContext {
                 vm,
                 tdi_id,
                 standing: Atomic::new(PENDING),
-                arch: Atomic::new(TvmArch::Common as u32),
                 asked,
                 start: Instant::now(),
                 refused <- new_spinlock!(None, "TdiContext::refused"),
@@ -106,8 +106,8 @@ impl TdiContext {
 
     /// The TSM of `arch` has locked it.
     pub fn attach(&self, arch: TvmArch) {
-        self.arch.store(arch as u32, Relaxed);
-        self.standing.store(TdiState::Locked as u32, Release);
+        let standing = TdiState::Locked as u32 | (arch as u32) << ARCH_SHIFT;
+        self.standing.store(standing, Release);
     }
 
     /// The TSM refuses to bind it.
@@ -135,18 +135,21 @@ impl TdiContext {
         if !state.is_frozen() {
             self.evidence.remove(ObjectType::InterfaceReport);
         }
-        self.standing.store(state as u32, Release);
+        let arch = self.standing.load(Relaxed) & !STANDING;
+        self.standing.store(state as u32 | arch, Release);
     }
 
     /// Its state, if it is bound through a TSM of ours.
+    #[inline]
     pub fn state(&self) -> Option<TdiState> {
-        match self.standing.load(Acquire) {
+        match self.standing.load(Acquire) & STANDING {
             PENDING | FOREIGN | REVOKED => None,
             raw => Some(TdiState::from_raw(raw)),
         }
     }
 
     /// Its objects.
+    #[inline]
     pub fn evidence(&self) -> &Evidence {
         &self.evidence
     }
@@ -172,42 +175,26 @@ impl TdiContext {
         self.standing.load(Acquire) == REVOKED
     }
 
-    /// Is the TSM one that is not of this project? It takes raw bytes and a scope.
-    #[inline]
-    pub fn is_foreign(&self) -> bool {
-        self.standing.load(Acquire) == FOREIGN
-    }
-
     /// Is this its virtual id?
     #[inline]
     pub fn has_id(&self, tdi_id: u64) -> bool {
         u64::from(self.tdi_id) == tdi_id
     }
 
-    /// The architecture of the TSM that it is bound through.
+    /// The architecture of the TSM that it is bound through; `None` if that is not of this project,
+    /// and takes raw bytes and a scope.
     ///
     /// # Errors
     ///
-    /// [`Refusal::NotBound`] if it is not any more.
+    /// [`Refusal::NotBound`] if it is not bound any more.
     #[inline]
-    pub fn arch(&self) -> Result<TvmArch, Refusal> {
-        if self.is_revoked() {
-            return Err(Refusal::NotBound);
+    pub fn arch(&self) -> Result<Option<TvmArch>, Refusal> {
+        let standing = self.standing.load(Acquire);
+        match standing & STANDING {
+            REVOKED | PENDING => Err(Refusal::NotBound),
+            FOREIGN => Ok(None),
+            _ => TvmArch::try_from(standing >> ARCH_SHIFT).map(Some),
         }
-        TvmArch::try_from(self.arch.load(Relaxed))
-    }
-
-    /// The object of this kind, if there is one now.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::NotBound`] if the TSM went away.
-    #[inline]
-    pub fn object(&self, object: ObjectType) -> Result<Option<Arc<Object>>, Refusal> {
-        if self.is_revoked() {
-            return Err(Refusal::NotBound);
-        }
-        Ok(self.evidence.get(object))
     }
 
     /// Does one of the function's memory BARs hold the whole range?

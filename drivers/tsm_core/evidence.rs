@@ -54,8 +54,19 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// An empty one.
-    pub fn new() -> impl PinInit<Self> {
+    /// An empty one, in memory of its own.
+    ///
+    /// Never inlined: the class of its lock would be another one in each module.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    #[inline(never)]
+    pub fn boxed() -> Result<Pin<KBox<Self>>> {
+        KBox::pin_init(Self::new(), GFP_KERNEL)
+    }
+
+    pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             slots <- new_spinlock!(<[Slot; OBJECT_TYPES]>::default(), "Evidence::slots"),
         })
@@ -66,6 +77,15 @@ impl Evidence {
     pub fn get(&self, object: ObjectType) -> Option<Arc<Object>> {
         let slots = self.slots.lock();
         slots.get(object as usize)?.object.clone()
+    }
+
+    /// Length in bytes of the object of this kind, 0 if there is none.
+    #[inline]
+    pub fn length(&self, object: ObjectType) -> u32 {
+        let slots = self.slots.lock();
+        let object = slots.get(object as usize).and_then(|s| s.object.as_ref());
+        // at most OBJECT_MAX_LEN
+        object.map_or(0, |object| object.bytes.len() as u32)
     }
 
     /// Puts a new object in the place of what was there.

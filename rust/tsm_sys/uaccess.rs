@@ -13,6 +13,7 @@ use kernel::{
     },
 };
 use tsm_wire::refusal::Refusal;
+use zerocopy::IntoBytes;
 
 /// Reads `struct iommu_vdevice_tsm_op` as 64-bit words.
 ///
@@ -43,6 +44,60 @@ pub fn read_req(from: usize) -> Result<[u64; 5], Refusal> {
     match unsafe { bindings::tsm_shim_read_req(words.as_mut_ptr().cast(), from as *mut u64) } {
         // SAFETY: The function has written all of it.
         0 => Ok(unsafe { words.assume_init() }),
+        _ => Err(Refusal::Fault),
+    }
+}
+
+/// Most bytes that [`Payload::read`] takes: `struct iommu_tsm_cca_scope_vdev_map`.
+pub const PAYLOAD_MAX: usize = 32;
+
+/// A request, as long as some request is.
+pub struct Payload {
+    words: [u64; PAYLOAD_MAX / 8],
+    len: usize,
+}
+
+impl Payload {
+    /// Reads `len` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Fault`]; [`Refusal::Payload`] if no request is so long.
+    #[inline]
+    pub fn read(from: u64, len: u32) -> Result<Self, Refusal> {
+        let mut words = [0; PAYLOAD_MAX / 8];
+        // SAFETY: `words` has room for the longest request, and the function reads no longer one;
+        // `from` is checked by it.
+        let ret = unsafe {
+            bindings::tsm_shim_read_payload(words.as_mut_ptr(), from as *const u64, len as usize)
+        };
+        match ret {
+            0 => Ok(Payload {
+                words,
+                len: len as usize,
+            }),
+            e if e == -(kernel::bindings::EFAULT as i32) => Err(Refusal::Fault),
+            _ => Err(Refusal::Payload),
+        }
+    }
+
+    /// Its bytes.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        self.words.as_bytes().get(..self.len).unwrap_or_default()
+    }
+}
+
+/// Writes one 32-bit word.
+///
+/// # Errors
+///
+/// [`Refusal::Fault`].
+#[inline]
+pub fn write_u32(to: u64, value: u32) -> Result<(), Refusal> {
+    // SAFETY: `to` is checked by the function.
+    match unsafe { bindings::tsm_shim_put_u32(value, to as *mut u32) } {
+        0 => Ok(()),
         _ => Err(Refusal::Fault),
     }
 }

@@ -88,7 +88,7 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Pdev<'a, 'f, T> {
             params: rmm.granule()?,
         };
         let desk = KBox::pin_init(new_mutex!(desk, "Pdev::desk"), GFP_KERNEL);
-        let scrap = KBox::pin_init(Evidence::new(), GFP_KERNEL);
+        let scrap = Evidence::boxed();
         let (Ok(desk), Ok(scrap)) = (desk, scrap) else {
             return Err(Refusal::Memory.into());
         };
@@ -128,10 +128,11 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Pdev<'a, 'f, T> {
             reserved: [0; 0xfc0],
         };
         let params = self.with_params(params.as_bytes())?;
+        // whatever comes back: it may be that the answer alone was lost
+        self.created = true;
         self.cca
             .rmm
             .call(patience, Fid::PdevCreate, &[self.address, params])?;
-        self.created = true;
         Ok(())
     }
 
@@ -180,17 +181,17 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Pdev<'a, 'f, T> {
     }
 
     /// Stops and destroys it.
-    fn disconnect(&self) -> Result<(), Refused> {
-        let mut patience = Patience::end();
+    fn disconnect(&self, patience: &mut Patience) -> Result<(), Refused> {
         let rmm = &self.cca.rmm;
-        rmm.call(&patience, Fid::PdevStop, &[self.address])?;
-        if let Err(failure) = self.communicate(self.scrap(), &mut patience) {
-            // the RMM stops it without the device, if that does not answer
-            if self.state(&patience)? != PdevState::Stopped {
-                return Err(failure);
-            }
+        let pdev = [self.address];
+        if rmm.call(patience, Fid::PdevStop, &pdev).is_err() {
+            // something is under way still
+            let _ = rmm.call(patience, Fid::PdevAbort, &pdev);
+            rmm.call(patience, Fid::PdevStop, &pdev)?;
         }
-        rmm.call(&patience, Fid::PdevDestroy, &[self.address])?;
+        // the RMM stops it without the device, if that does not answer
+        let _ = self.communicate(self.scrap(), patience);
+        rmm.call(patience, Fid::PdevDestroy, &pdev)?;
         Ok(())
     }
 }
@@ -216,12 +217,14 @@ impl<'f, T: FirmwareTransport<'f>> Drop for Pdev<'_, 'f, T> {
         let Some(granule) = self.granule.take() else {
             return;
         };
-        if self.created && self.disconnect().is_err() {
-            let address = self.address;
-            pr_warn!("the RMM keeps a PDEV at {address:#x}; its memory is lost\n");
-            granule.leak();
-            return;
+        let mut patience = Patience::end();
+        if self.created {
+            // twice: one answer may be lost
+            let _ = self
+                .disconnect(&mut patience)
+                .or_else(|_| self.disconnect(&mut patience));
         }
-        self.cca.rmm.reclaim(&Patience::end(), granule);
+        // what is a PDEV still is not given back
+        self.cca.rmm.reclaim(&patience, granule);
     }
 }

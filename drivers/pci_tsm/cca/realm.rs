@@ -67,7 +67,10 @@ impl<'f> Realms<'f> {
         let address = rd.bus_address();
         if let Err(failure) = rmm.call(patience, Fid::RealmCreate, &[address, params.bus_address()])
         {
-            rmm.reclaim(&patience.undo(), rd);
+            let undo = patience.undo();
+            // it may be that the answer alone was lost
+            let _ = rmm.call(&undo, Fid::RealmDestroy, &[address]);
+            rmm.reclaim(&undo, rd);
             return Err(failure);
         }
         let realm = Realm {
@@ -111,12 +114,10 @@ impl<'f> Realms<'f> {
         let Ok(realm) = realms.remove(index) else {
             return;
         };
-        let address = realm.rd.bus_address();
-        if rmm.call(patience, Fid::RealmDestroy, &[address]).is_err() {
-            pr_warn!("the RMM keeps a Realm at {address:#x}; its memory is lost\n");
-            realm.rd.leak();
-            return;
-        }
+        let destroy = || rmm.call(patience, Fid::RealmDestroy, &[rd]);
+        // twice: one answer may be lost
+        let _ = destroy().or_else(|_| destroy());
+        // what is a Realm still is not given back
         rmm.reclaim(patience, realm.rd);
     }
 }

@@ -150,16 +150,18 @@ impl<'f, T: FirmwareTransport<'f>> Rmm<'f, T> {
         Ok(granule)
     }
 
-    /// Takes memory back that the RMM had. If it does not give it back, nobody gets it any more.
-    pub(crate) fn reclaim(&self, patience: &Patience, granule: Granule<'f>) {
+    /// Takes memory back that the RMM had. If it does not give it back, nobody gets it any more; then
+    /// false.
+    pub(crate) fn reclaim(&self, patience: &Patience, granule: Granule<'f>) -> bool {
         let base = granule.bus_address();
-        if self
-            .undelegate(patience, base, GRANULE_SIZE as u64)
-            .is_err()
-        {
-            pr_warn!("the RMM keeps a granule at {base:#x}; its memory is lost\n");
-            granule.leak();
+        let take = || self.undelegate(patience, base, GRANULE_SIZE as u64);
+        // twice: one answer may be lost
+        if take().or_else(|_| take()).is_ok() {
+            return true;
         }
+        pr_warn!("the RMM keeps the granule at {base:#x}; its memory is lost\n");
+        granule.leak();
+        false
     }
 
     /// Gives `len` bytes at `base` to the RMM; all, or none.

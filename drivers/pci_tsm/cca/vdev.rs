@@ -62,8 +62,9 @@ use tsm_wire::{
 };
 use zerocopy::IntoBytes;
 
-/// How often the RMM is asked to unlock a TDI that is to be unbound.
-const UNLOCK_ATTEMPTS: u32 = 3;
+/// How often the RMM is asked to let a TDI go: an answer may be lost, a device may need a second
+/// word.
+const UNBIND_ATTEMPTS: u32 = 3;
 /// Ranges of MMIO that a TDI may have in its VM.
 const MAPPINGS_MAX: usize = 256;
 
@@ -132,9 +133,10 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
         };
         let params = self.pdev.with_params(params.as_bytes())?;
         let [rd, pdev, vdev] = self.names();
+        // whatever comes back: it may be that the answer alone was lost
+        self.created = true;
         self.rmm()
             .call(patience, Fid::VdevCreate, &[rd, pdev, vdev, params])?;
-        self.created = true;
         Ok(())
     }
 
@@ -270,6 +272,13 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
             Ok(VdevState::New | VdevState::Unlocked) => TdiState::Unlocked,
             Ok(VdevState::Locked) => TdiState::Locked,
             Ok(VdevState::Started) => TdiState::Run,
+            // it was not reached, neither then nor now
+            Err(_) if !patience.is_committed() => {
+                return Faltered {
+                    refused,
+                    state: None,
+                }
+            }
             Ok(VdevState::Error | VdevState::KeyRefresh | VdevState::KeyPurge) | Err(_) => {
                 TdiState::Error
             }
@@ -280,22 +289,22 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
         }
     }
 
-    /// Unlocks and destroys it.
-    fn unbind(&mut self, patience: &Patience) -> Result<(), Refused> {
-        let pdev = self.pdev;
-        let mut left = UNLOCK_ATTEMPTS;
-        loop {
-            match self.state(patience)? {
-                VdevState::Locked | VdevState::Started | VdevState::Error if left != 0 => {
-                    left -= 1;
-                    let _ = self.unlock(pdev.scrap(), &mut patience.clone());
+    /// Unlocks and destroys it, as far as the RMM and the device let us.
+    fn unbind(&mut self, patience: &Patience) {
+        for _ in 0..UNBIND_ATTEMPTS {
+            // of a device that does not answer the RMM thinks the worst, and lets the VDEV go
+            match self.state(patience) {
+                Ok(VdevState::New | VdevState::Unlocked) => {}
+                _ => {
+                    let scrap = self.pdev.scrap();
+                    let _ = self.unlock(scrap, &mut patience.clone());
                 }
-                // of a device that does not answer the RMM thinks the worst, and lets the VDEV go
-                _ => break,
+            }
+            let names = self.names();
+            if self.rmm().call(patience, Fid::VdevDestroy, &names).is_ok() {
+                break;
             }
         }
-        self.rmm().call(patience, Fid::VdevDestroy, &self.names())?;
-        Ok(())
     }
 }
 
@@ -352,16 +361,14 @@ impl<'f, T: FirmwareTransport<'f>> Drop for Vdev<'_, '_, 'f, T> {
         let patience = Patience::end();
         let realms = &self.pdev.cca.realms;
         if let Some(granule) = self.granule.take() {
-            if self.created && self.unbind(&patience).is_err() {
-                let address = self.address;
-                pr_warn!(
-                    "the RMM keeps a VDEV at {address:#x}; its memory and its Realm are lost\n"
-                );
+            if self.created {
+                self.unbind(&patience);
+            }
+            // what is a VDEV still is not given back
+            if !self.rmm().reclaim(&patience, granule) {
                 realms.abandon(self.rd);
-                granule.leak();
                 return;
             }
-            self.rmm().reclaim(&patience, granule);
         }
         realms.leave(self.rmm(), &patience, self.rd);
     }

@@ -53,6 +53,48 @@ int tsm_shim_put_u64(u64 value, u64 __user *to)
 }
 EXPORT_SYMBOL_NS_GPL(tsm_shim_put_u64, "IOMMUFD_TSM");
 
+/* A request of a length that some request has; -EINVAL for others. */
+int tsm_shim_read_payload(u64 to[4], const u64 __user *from, size_t len)
+{
+	int ret = -EINVAL;
+	u32 word;
+
+	if (!user_read_access_begin(from, len))
+		return -EFAULT;
+	switch (len) {
+	case 4:
+		unsafe_get_user(word, (const u32 __user *)from, fault);
+		*(u32 *)to = word;
+		ret = 0;
+		break;
+	case 32:
+		unsafe_get_user(to[3], from + 3, fault);
+		fallthrough;
+	case 24:
+		unsafe_get_user(to[2], from + 2, fault);
+		fallthrough;
+	case 16:
+		unsafe_get_user(to[1], from + 1, fault);
+		fallthrough;
+	case 8:
+		unsafe_get_user(to[0], from + 0, fault);
+		ret = 0;
+		break;
+	}
+	user_read_access_end();
+	return ret;
+fault:
+	user_read_access_end();
+	return -EFAULT;
+}
+EXPORT_SYMBOL_NS_GPL(tsm_shim_read_payload, "IOMMUFD_TSM");
+
+int tsm_shim_put_u32(u32 value, u32 __user *to)
+{
+	return put_user(value, to);
+}
+EXPORT_SYMBOL_NS_GPL(tsm_shim_put_u32, "IOMMUFD_TSM");
+
 /*
  * Can @len bytes at @to be written? Changes none of them. x86 has an exchange of
  * a byte for itself, which is a write to the memory and none to its reader; for

@@ -16,7 +16,7 @@ use tsm_wire::rmi::{
 use zerocopy::{FromZeros, IntoBytes};
 
 /// Offset of the exit block in the page.
-pub(super) const EXIT: u64 = 0x800;
+const EXIT: u64 = 0x800;
 /// What an answer may take, in milliseconds; longer than DOE allows.
 const TIMEOUT_MS: u64 = 2000;
 

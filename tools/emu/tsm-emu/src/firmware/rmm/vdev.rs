@@ -2,7 +2,7 @@
 
 //! Virtual devices: TDIs that are assigned to a Realm.
 
-use super::communication::{Communication, Progress, EXIT};
+use super::communication::{Communication, Progress};
 use super::errand::Errand;
 use super::granule::Use;
 use super::ground::{is_aligned, read, Ground, Kind};
@@ -10,10 +10,7 @@ use super::{injected, Refused, Rmm, MAX_VDEVS_ORDER};
 use crate::knobs::FirmwareKnobs;
 use tdisp::{Nonce, Operation, State};
 use tsm_wire::rmi::vdev::{ADDR_RANGE_MAX, MEASURE_FLAG_RAW};
-use tsm_wire::rmi::{
-    AddrRange, DevCommExit, Fid, Status, VdevMeasureParams, VdevParams, VdevState,
-};
-use zerocopy::{FromZeros, IntoBytes};
+use tsm_wire::rmi::{AddrRange, Fid, Status, VdevMeasureParams, VdevParams, VdevState};
 
 /// A VDEV.
 #[derive(Debug)]
@@ -195,13 +192,6 @@ impl Rmm {
                 Ok(())
             }
             // A TDI that is unlocked is what was to be reached, whatever went wrong before.
-            Progress::Failed(Some(State::Unlocked), _) if fid == Some(Fid::VdevUnlock) => {
-                vdev.communication = Communication::idle();
-                vdev.succeed(fid, &Errand::Nothing);
-                // Flags of zero: it is over. Whether that reaches the host or not, it is.
-                let _ = ground.write(data + EXIT, DevCommExit::new_zeroed().as_bytes());
-                Ok(())
-            }
             Progress::Failed(state, detail) => {
                 vdev.stumble(state);
                 Err(Refused::with(Status::ErrorDevice, detail.raw()))
