@@ -167,16 +167,13 @@ impl Bindings {
 
 #[inline]
 fn decode(frame: &ReqFrame, arch: TvmArch) -> Result<Request, Refusal> {
-    if let Form::Op(_, asked) = frame.form()? {
-        if !asked.fits(arch) {
-            return Err(Refusal::Arch);
-        }
-    }
-    let payload = Payload::read(frame.req().ptr, frame.req().len)?;
-    match (frame.form()?, arch) {
-        (Form::Op(op, _), _) => Request::decode(op, payload.bytes()),
-        (Form::Scope(scope), TvmArch::Cca) => scope::decode_cca(scope, payload.bytes()),
-        (Form::Scope(_), _) => Err(Refusal::Payload),
+    let read = || Payload::read(frame.req().ptr, frame.req().len);
+    match frame.form()? {
+        Form::Op(_, asked) if !asked.fits(arch) => Err(Refusal::Arch),
+        Form::Op(op, _) => Request::decode(op, read()?.bytes()),
+        Form::Scope(scope) if arch == TvmArch::Cca => scope::decode_cca(scope, read()?.bytes()),
+        // of no other architecture is there a backend yet
+        Form::Scope(_) => Err(Refusal::Payload),
     }
 }
 
