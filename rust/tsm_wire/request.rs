@@ -93,6 +93,7 @@ impl Request {
     ///
     /// [`Refusal::Payload`] if its length is not that of the operation's structure, a reserved
     /// field is set, or a value is none of those that it may have.
+    #[inline]
     pub fn decode(op: Op, payload: &[u8]) -> Result<Request, Refusal> {
         match op {
             Op::ValidateMmio => Request::validate_mmio(whole(payload)?),
@@ -152,6 +153,7 @@ impl Request {
 }
 
 /// A payload that is exactly one `T`.
+#[inline]
 fn whole<T: FromBytes>(payload: &[u8]) -> Result<T, Refusal> {
     T::read_from_bytes(payload).map_err(|_| Refusal::Payload)
 }
