@@ -65,11 +65,11 @@ fn halves(word: u64) -> (u32, u32) {
     }
 }
 
-/// A structure that is too short may end where memory does.
+/// A structure that is too short may end where memory does: does `is_long` take its size?
 #[cold]
-fn short_or_fault(arg: usize, least: usize, fault: Refusal) -> Refusal {
+fn short_or_fault(arg: usize, is_long: fn(usize) -> bool, fault: Refusal) -> Refusal {
     match uaccess::read_u32(arg) {
-        Ok(size) if (size as usize) < least => Refusal::Short,
+        Ok(size) if !is_long(size as usize) => Refusal::Short,
         _ => fault,
     }
 }
@@ -115,8 +115,8 @@ impl OpFrame {
 
     /// Reads it from `arg`.
     pub(crate) fn read(arg: usize) -> Result<Self, Refusal> {
-        let [first, second] =
-            uaccess::read_op(arg).map_err(|fault| short_or_fault(arg, Self::SIZE, fault))?;
+        let [first, second] = uaccess::read_op(arg)
+            .map_err(|fault| short_or_fault(arg, |size| size >= Self::SIZE, fault))?;
         let (size, ty) = halves(first);
         let (flags, vdevice_id) = halves(second);
         let size = size as usize;
@@ -143,8 +143,10 @@ impl ReqFrame {
     #[inline]
     pub(crate) fn read(arg: usize) -> Result<Self, Refusal> {
         // what is said of a call that is refused from here on is that no TSM said anything
-        let words =
-            uaccess::read_req(arg).map_err(|fault| short_or_fault(arg, SCOPE_FORM_SIZE, fault))?;
+        let words = uaccess::read_req(arg).map_err(|fault| {
+            let is_long = |size| size == SCOPE_FORM_SIZE || size >= OP_FORM_SIZE;
+            short_or_fault(arg, is_long, fault)
+        })?;
         let [first, second, third, req_ptr, resp_ptr] = words;
         let (size, _) = halves(first);
         let (req_len, resp_len) = if size as usize == OP_FORM_SIZE {

@@ -29,9 +29,18 @@ struct iommufd_vdevice *tsm_shim_vdevice_get(struct file *file, u32 id)
 	return obj ? container_of(obj, struct iommufd_vdevice, obj) : NULL;
 }
 
+/*
+ * As iommufd_put_object(): users first, so that who destroys never sees users
+ * without wait_cnt. But that one wakes interruptible sleepers only, and who
+ * destroys sleeps uninterruptibly: it would look again after its 60 seconds.
+ */
 void tsm_shim_vdevice_put(struct file *file, struct iommufd_vdevice *vdev)
 {
-	iommufd_put_object(file->private_data, &vdev->obj);
+	struct iommufd_ctx *ictx = file->private_data;
+
+	refcount_dec(&vdev->obj.users);
+	if (refcount_dec_and_test(&vdev->obj.wait_cnt))
+		wake_up_all(&ictx->destroy_wait);
 }
 
 struct device *tsm_shim_vdevice_device(struct iommufd_vdevice *vdev)
