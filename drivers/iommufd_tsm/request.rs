@@ -3,7 +3,8 @@
 //! A guest's request.
 //!
 //! Objects are read from the evidence, straight into user memory. Everything else goes to the TSM.
-//! No lock is held while user memory is touched.
+//! While user memory is touched no lock is held, and no vDEVICE: who owns the memory decides how long
+//! that takes, and the destruction of a vDEVICE waits for 60 seconds only.
 
 use crate::{
     bindings::Bindings,
@@ -14,17 +15,17 @@ use crate::{
     },
     returned,
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 use tsm_core::context::TdiContext;
 use tsm_sys::{
     uaccess::{
         self,
         Payload, //
     },
-    vdevice::{
-        IommuFile,
-        Vdevice, //
-    },
+    vdevice::IommuFile, //
 };
 use tsm_wire::{
     object::ObjectType,
@@ -58,7 +59,11 @@ impl Bindings {
             Err(refusal) => return returned(Err(refusal)),
         };
         match file.vdevice(frame.vdevice_id()) {
-            Some(vdev) => self.req_of(&vdev, &frame),
+            Some(vdev) => {
+                let context = self.context(&vdev);
+                drop(vdev);
+                self.req_of(file, &frame, context)
+            }
             None => returned(Err(Refusal::NoVdevice)),
         }
     }
@@ -66,8 +71,13 @@ impl Bindings {
     /// Of a vDEVICE that exists. Apart, so that what refuses before needs no room for what this
     /// needs.
     #[inline(never)]
-    fn req_of(&self, vdev: &Vdevice<'_>, frame: &ReqFrame) -> isize {
-        let result = match self.answer(vdev, frame) {
+    fn req_of(
+        &self,
+        file: IommuFile<'_>,
+        frame: &ReqFrame,
+        context: Option<Arc<TdiContext>>,
+    ) -> isize {
+        let result = match self.answer(file, frame, context) {
             Ok(outcome) => outcome
                 .residue(frame.req().len, frame.resp().len)
                 .ok_or(Refusal::Firmware),
@@ -80,14 +90,19 @@ impl Bindings {
     }
 
     #[inline]
-    fn answer(&self, vdev: &Vdevice<'_>, frame: &ReqFrame) -> Result<Outcome, Refused> {
-        let context = match self.context(vdev) {
+    fn answer(
+        &self,
+        file: IommuFile<'_>,
+        frame: &ReqFrame,
+        context: Option<Arc<TdiContext>>,
+    ) -> Result<Outcome, Refused> {
+        let context = match context {
             Some(context) if !context.is_revoked() => context,
-            _ if frame.may_bind() => return self.bind_by_request(vdev, frame),
+            _ if frame.may_bind() => return self.bind_by_request(file, frame),
             _ => return Err(Refusal::NotBound.into()),
         };
         let Some(arch) = context.arch()? else {
-            return foreign(&context, frame);
+            return self.foreign(file, frame, &context);
         };
         let request = decode(frame, arch)?;
         let consumed = frame.req().len;
@@ -104,49 +119,46 @@ impl Bindings {
                 let filled = read_object(&context, object, offset, frame.resp())?;
                 Ok(Outcome::new(consumed, filled))
             }
-            Request::RegenObject(regen) => {
-                let nonce = match regen.nonce_uptr {
-                    0 => None,
-                    at => {
-                        let mut nonce = [0; NONCE_LEN];
-                        uaccess::read(at, &mut nonce)?;
-                        Some(nonce)
-                    }
-                };
-                probe(frame.resp())?;
-                context.guest_req(request, nonce)?;
-                Ok(Outcome::new(consumed, 0))
-            }
-            Request::ValidateMmio(range) => {
-                if !context.owns(&range) {
-                    return Err(Refusal::Payload.into());
-                }
-                probe(frame.resp())?;
-                context.guest_req(request, None)?;
-                Ok(Outcome::new(consumed, 0))
-            }
             Request::SetTdiState(target) if context.state() == Some(target) => {
                 // it is there: nothing for the TSM to do
                 Ok(Outcome::new(consumed, 0))
             }
-            Request::SetTdiState(_) => {
+            Request::ValidateMmio(range) if !context.owns(&range) => Err(Refusal::Payload.into()),
+            Request::RegenObject(_) | Request::ValidateMmio(_) | Request::SetTdiState(_) => {
+                let nonce = nonce(&request)?;
                 probe(frame.resp())?;
-                context.guest_req(request, None)?;
+                self.while_bound(file, frame, &context, || context.guest_req(request, nonce))??;
                 Ok(Outcome::new(consumed, 0))
             }
         }
     }
 
+    /// Calls the TSM, with the vDEVICE held: destroying it waits, or answers EBUSY.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoVdevice`], [`Refusal::NotBound`] if it is not bound any more, or another time.
+    fn while_bound<R>(
+        &self,
+        file: IommuFile<'_>,
+        frame: &ReqFrame,
+        context: &Arc<TdiContext>,
+        call: impl FnOnce() -> R,
+    ) -> Result<R, Refusal> {
+        let vdev = file.vdevice(frame.vdevice_id()).ok_or(Refusal::NoVdevice)?;
+        match self.context(&vdev) {
+            Some(now) if Arc::ptr_eq(&now, context) => Ok(call()),
+            _ => Err(Refusal::NotBound),
+        }
+    }
+
     /// Of a vDEVICE that is not bound, a guest can ask that it be locked: that binds it.
     #[cold]
-    fn bind_by_request(&self, vdev: &Vdevice<'_>, frame: &ReqFrame) -> Result<Outcome, Refused> {
+    fn bind_by_request(&self, file: IommuFile<'_>, frame: &ReqFrame) -> Result<Outcome, Refused> {
         // on this form alone, which names what it wants without a TSM to decode it
         let Form::Op(Op::SetTdiState, arch) = frame.form()? else {
             return Err(Refusal::NotBound.into());
         };
-        if vdev.function().is_none() {
-            return Err(Refusal::NotBound.into());
-        }
         let request = match Payload::read(frame.req().ptr, frame.req().len) {
             Ok(payload) => Request::decode(Op::SetTdiState, payload.bytes()),
             Err(Refusal::Fault) => return Err(Refusal::Fault.into()),
@@ -156,12 +168,61 @@ impl Bindings {
             return Err(Refusal::NotBound.into());
         };
         probe(frame.resp())?;
-        let context = self.bind(vdev, arch)?;
+        let vdev = file.vdevice(frame.vdevice_id()).ok_or(Refusal::NoVdevice)?;
+        let context = self.bind(&vdev, arch)?;
         // bound by somebody else in the meantime, perhaps
         if context.arch()?.is_some_and(|of_tsm| !arch.fits(of_tsm)) {
             return Err(Refusal::Arch.into());
         }
         Ok(Outcome::new(frame.req().len, 0))
+    }
+
+    /// A TSM that is not of this project takes raw bytes and a scope.
+    #[cold]
+    fn foreign(
+        &self,
+        file: IommuFile<'_>,
+        frame: &ReqFrame,
+        context: &Arc<TdiContext>,
+    ) -> Result<Outcome, Refused> {
+        let scope = match frame.form()? {
+            Form::Scope(scope) => scope,
+            Form::Op(Op::ReadObject | Op::ObjectInfo, _) => Scope::Info,
+            Form::Op(..) => Scope::StateChange,
+        };
+        let memory = |_| Refusal::Memory;
+        let (req_len, resp_len) = (frame.req().len, frame.resp().len);
+        let mut req = KVVec::from_elem(0, req_len as usize, GFP_KERNEL).map_err(memory)?;
+        uaccess::read(frame.req().ptr, &mut req)?;
+        probe(frame.resp())?;
+        let mut resp = KVVec::from_elem(0, resp_len as usize, GFP_KERNEL).map_err(memory)?;
+        let (residue, tsm_code) = self.while_bound(file, frame, context, || {
+            context.guest_req_raw(scope, &mut req, &mut resp)
+        })?;
+        let residue = residue.map_err(|why| Refused { why, tsm_code })?;
+        let outcome = if resp_len != 0 {
+            let filled = resp_len.checked_sub(residue).ok_or(Refusal::Firmware)?;
+            let part = resp.get(..filled as usize).ok_or(Refusal::Firmware)?;
+            uaccess::write(frame.resp().ptr, part)?;
+            Outcome::new(req_len, filled)
+        } else {
+            let consumed = req_len.checked_sub(residue).ok_or(Refusal::Firmware)?;
+            Outcome::new(consumed, 0)
+        };
+        frame.write_code(tsm_code)?;
+        Ok(outcome)
+    }
+}
+
+/// The nonce of a request that has one: read once, and early.
+fn nonce(request: &Request) -> Result<Option<[u8; NONCE_LEN]>, Refusal> {
+    match request {
+        Request::RegenObject(regen) if regen.nonce_uptr != 0 => {
+            let mut nonce = [0; NONCE_LEN];
+            uaccess::read(regen.nonce_uptr, &mut nonce)?;
+            Ok(Some(nonce))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -201,35 +262,4 @@ fn read_object(
     let part = rest.get(..resp.len as usize).unwrap_or(rest);
     uaccess::write_whole(resp.ptr, part)?;
     Ok(part.len() as u32)
-}
-
-/// A TSM that is not of this project takes raw bytes and a scope.
-#[cold]
-fn foreign(context: &TdiContext, frame: &ReqFrame) -> Result<Outcome, Refused> {
-    let scope = match frame.form()? {
-        Form::Scope(scope) => scope,
-        Form::Op(Op::ReadObject | Op::ObjectInfo, _) => Scope::Info,
-        Form::Op(..) => Scope::StateChange,
-    };
-    let memory = |_| Refusal::Memory;
-    let mut req = KVVec::from_elem(0, frame.req().len as usize, GFP_KERNEL).map_err(memory)?;
-    uaccess::read(frame.req().ptr, &mut req)?;
-    probe(frame.resp())?;
-    let mut resp = KVVec::from_elem(0, frame.resp().len as usize, GFP_KERNEL).map_err(memory)?;
-    let (residue, tsm_code) = context.guest_req_raw(scope, &mut req, &mut resp);
-    let residue = residue.map_err(|why| Refused { why, tsm_code })?;
-    let (whole, of) = if resp.is_empty() {
-        (&mut req, frame.req().len)
-    } else {
-        (&mut resp, frame.resp().len)
-    };
-    let done = of.checked_sub(residue).ok_or(Refusal::Firmware)?;
-    if frame.resp().len != 0 {
-        let filled = whole.get(..done as usize).ok_or(Refusal::Firmware)?;
-        uaccess::write(frame.resp().ptr, filled)?;
-        frame.write_code(tsm_code)?;
-        return Ok(Outcome::new(frame.req().len, done));
-    }
-    frame.write_code(tsm_code)?;
-    Ok(Outcome::new(done, 0))
 }

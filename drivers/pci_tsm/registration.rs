@@ -132,6 +132,10 @@ struct BoundTdi<T> {
 
 impl<T: LinkTdi> BoundTdi<T> {
     fn run(&mut self, call: &Call) -> Result<(), Faltered> {
+        if call.tdi != self.context.identity() {
+            // unbound and bound again since
+            return Err(Refusal::NotBound.into());
+        }
         let evidence = self.context.evidence();
         let patience = Patience::since(call.start);
         if patience.is_over() {

@@ -110,6 +110,11 @@ impl TdiContext {
         self.standing.store(standing, Release);
     }
 
+    /// What tells it from every other one that exists.
+    pub fn identity(&self) -> usize {
+        core::ptr::from_ref(self) as usize
+    }
+
     /// The TSM refuses to bind it.
     pub fn refuse(&self, refused: Refused) {
         *self.refused.lock() = Some(refused);
@@ -218,6 +223,7 @@ impl TdiContext {
         let mut call = Call {
             request,
             nonce,
+            tdi: self.identity(),
             start: Instant::now(),
             result: Err(Refusal::NotBound.into()),
         };

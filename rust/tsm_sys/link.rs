@@ -52,6 +52,8 @@ pub struct Call {
     pub request: Request,
     /// Nonce of a REGEN_OBJECT.
     pub nonce: Option<[u8; NONCE_LEN]>,
+    /// What tells the TDI that it is for from one that was bound in its place since.
+    pub tdi: usize,
     /// When somebody began to wait for it.
     pub start: Instant<Monotonic>,
     /// What came of it.
