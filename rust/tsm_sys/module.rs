@@ -13,7 +13,12 @@ impl ModuleRef {
     pub fn new(module: &'static ThisModule) -> Option<Self> {
         // SAFETY: The caller runs code of it, or it could not name it.
         let got = unsafe { bindings::tsm_shim_module_get(module.as_ptr()) };
-        got.then_some(ModuleRef(module))
+        // not then_some(): what that makes and does not give would be dropped, and put
+        if got {
+            Some(ModuleRef(module))
+        } else {
+            None
+        }
     }
 }
 

@@ -291,14 +291,18 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
 
     /// Unlocks and destroys it, as far as the RMM and the device let us.
     fn unbind(&mut self, patience: &Patience) {
-        for _ in 0..UNBIND_ATTEMPTS {
-            // of a device that does not answer the RMM thinks the worst, and lets the VDEV go
-            match self.state(patience) {
-                Ok(VdevState::New | VdevState::Unlocked) => {}
+        for left in (0..UNBIND_ATTEMPTS).rev() {
+            let unlocked = match self.state(patience) {
+                Ok(VdevState::New | VdevState::Unlocked) => true,
                 _ => {
                     let scrap = self.pdev.scrap();
-                    let _ = self.unlock(scrap, &mut patience.clone());
+                    self.unlock(scrap, &mut patience.clone()).is_ok()
                 }
+            };
+            // of a device that does not answer the RMM thinks the worst in the end, and lets the
+            // VDEV go; but that device is locked still, and nobody could bind it again
+            if !unlocked && left != 0 {
+                continue;
             }
             let names = self.names();
             if self.rmm().call(patience, Fid::VdevDestroy, &names).is_ok() {
