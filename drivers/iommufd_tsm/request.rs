@@ -104,33 +104,46 @@ impl Bindings {
         let Some(arch) = context.arch()? else {
             return self.foreign(file, frame, &context);
         };
-        let request = decode(frame, arch)?;
         let consumed = frame.req().len;
-        match request {
+        let filled = match decode(frame, arch)? {
             Request::ObjectInfo(object) => {
                 if frame.resp().len < OBJECT_INFO_LEN {
                     return Err(Refusal::Payload.into());
                 }
-                let length = context.evidence().length(object);
-                uaccess::write_u32(frame.resp().ptr, length)?;
-                Ok(Outcome::new(consumed, OBJECT_INFO_LEN))
+                uaccess::write_u32(frame.resp().ptr, context.evidence().length(object))?;
+                OBJECT_INFO_LEN
             }
             Request::ReadObject { object, offset } => {
-                let filled = read_object(&context, object, offset, frame.resp())?;
-                Ok(Outcome::new(consumed, filled))
+                read_object(&context, object, offset, frame.resp())?
             }
-            Request::SetTdiState(target) if context.state() == Some(target) => {
-                // it is there: nothing for the TSM to do
-                Ok(Outcome::new(consumed, 0))
+            request => {
+                self.change(file, frame, &context, request)?;
+                0
             }
-            Request::ValidateMmio(range) if !context.owns(&range) => Err(Refusal::Payload.into()),
-            Request::RegenObject(_) | Request::ValidateMmio(_) | Request::SetTdiState(_) => {
-                let nonce = nonce(&request)?;
-                probe(frame.resp())?;
-                self.while_bound(file, frame, &context, || context.guest_req(request, nonce))??;
-                Ok(Outcome::new(consumed, 0))
+        };
+        Ok(Outcome::new(consumed, filled))
+    }
+
+    /// Everything that is not read from the evidence.
+    #[inline(never)]
+    fn change(
+        &self,
+        file: IommuFile<'_>,
+        frame: &ReqFrame,
+        context: &Arc<TdiContext>,
+        request: Request,
+    ) -> Result<(), Refused> {
+        match request {
+            // it is there: nothing for the TSM to do
+            Request::SetTdiState(target) if context.state() == Some(target) => return Ok(()),
+            Request::ValidateMmio(range) if !context.owns(&range) => {
+                return Err(Refusal::Payload.into())
             }
+            _ => {}
         }
+        let nonce = nonce(&request)?;
+        probe(frame.resp())?;
+        self.while_bound(file, frame, context, || context.guest_req(request, nonce))?
     }
 
     /// Calls the TSM, with the vDEVICE held: destroying it waits, or answers EBUSY.
@@ -260,6 +273,6 @@ fn read_object(
     let offset = usize::try_from(offset).map_err(|_| Refusal::Payload)?;
     let rest = bytes.get(offset..).ok_or(Refusal::Payload)?;
     let part = rest.get(..resp.len as usize).unwrap_or(rest);
-    uaccess::write_whole(resp.ptr, part)?;
+    uaccess::write(resp.ptr, part)?;
     Ok(part.len() as u32)
 }

@@ -5,7 +5,6 @@
 use crate::bindings;
 use core::mem::MaybeUninit;
 use kernel::{
-    page::PAGE_SIZE,
     prelude::*,
     uaccess::{
         UserPtr,
@@ -143,19 +142,6 @@ pub fn read(from: u64, to: &mut [u8]) -> Result<(), Refusal> {
         .map_err(|_| Refusal::Fault)
 }
 
-/// Writes all of `from`.
-///
-/// # Errors
-///
-/// [`Refusal::Fault`]; some of it may have been written then.
-#[inline]
-pub fn write(to: u64, from: &[u8]) -> Result<(), Refusal> {
-    UserSlice::new(UserPtr::from_addr(to as usize), from.len())
-        .writer()
-        .write_slice(from)
-        .map_err(|_| Refusal::Fault)
-}
-
 /// Writes all of `from`, or nothing: each page is looked at before the first byte is written. Only
 /// memory that goes away in between is written in part.
 ///
@@ -163,16 +149,13 @@ pub fn write(to: u64, from: &[u8]) -> Result<(), Refusal> {
 ///
 /// [`Refusal::Fault`].
 #[inline]
-pub fn write_whole(to: u64, from: &[u8]) -> Result<(), Refusal> {
-    let in_page = to as usize & (PAGE_SIZE - 1);
-    if in_page + from.len() > PAGE_SIZE {
-        // SAFETY: The function checks the range.
-        match unsafe { bindings::tsm_shim_touch(to as *mut c_void, from.len()) } {
-            0 => {}
-            _ => return Err(Refusal::Fault),
-        }
+pub fn write(to: u64, from: &[u8]) -> Result<(), Refusal> {
+    let source = from.as_ptr().cast::<c_void>();
+    // SAFETY: `from` is readable for its length; `to` is checked by the function.
+    match unsafe { bindings::tsm_shim_write(to as *mut c_void, source, from.len()) } {
+        0 => Ok(()),
+        _ => Err(Refusal::Fault),
     }
-    write(to, from)
 }
 
 /// Are the `len` bytes at `from` zero?

@@ -96,33 +96,38 @@ int tsm_shim_put_u32(u32 value, u32 __user *to)
 EXPORT_SYMBOL_NS_GPL(tsm_shim_put_u32, "IOMMUFD_TSM");
 
 /*
- * Can @len bytes at @to be written? Changes none of them. x86 has an exchange of
- * a byte for itself, which is a write to the memory and none to its reader; for
- * others the pages are faulted in, which takes longer.
+ * Write @len bytes, or none: each page is looked at before the first byte. x86
+ * has an exchange of a byte for itself, which is a write to the memory and none
+ * to its reader; for others the pages are faulted in, which takes longer.
  */
-int tsm_shim_touch(void __user *to, size_t len)
+int tsm_shim_write(void __user *to, const void *from, size_t len)
 {
+	if (offset_in_page(to) + len > PAGE_SIZE) {
 #ifdef unsafe_try_cmpxchg_user
-	u8 __user *at = to, *end = to + len;
-	u8 old;
+		u8 __user *at = to, *end = to + len;
+		u8 old;
 
-	if (!user_access_begin(to, len))
-		return -EFAULT;
-	for (; at < end; at = (void __user *)(((unsigned long)at | (PAGE_SIZE - 1)) + 1)) {
-		unsafe_get_user(old, at, fault);
-		/* changed by somebody in between: written, then */
-		(void)unsafe_try_cmpxchg_user(at, &old, old, fault);
+		if (!user_access_begin(to, len))
+			return -EFAULT;
+		for (; at < end; at += PAGE_SIZE - offset_in_page(at)) {
+			unsafe_get_user(old, at, fault);
+			/* changed by somebody in between: written, then */
+			(void)unsafe_try_cmpxchg_user(at, &old, old, fault);
+		}
+		user_access_end();
+#else
+		if (fault_in_safe_writeable(to, len))
+			return -EFAULT;
+#endif
 	}
-	user_access_end();
-	return 0;
+	return copy_to_user(to, from, len) ? -EFAULT : 0;
+#ifdef unsafe_try_cmpxchg_user
 fault:
 	user_access_end();
 	return -EFAULT;
-#else
-	return fault_in_safe_writeable(to, len) ? -EFAULT : 0;
 #endif
 }
-EXPORT_SYMBOL_NS_GPL(tsm_shim_touch, "IOMMUFD_TSM");
+EXPORT_SYMBOL_NS_GPL(tsm_shim_write, "IOMMUFD_TSM");
 
 int tsm_shim_get_u32(u32 *value, const u32 __user *from)
 {

@@ -23,7 +23,7 @@ int tsm_shim_read_op(u64 to[2], const u64 __user *from);
 int tsm_shim_read_req(u64 to[5], u64 __user *from);
 int tsm_shim_read_payload(u64 to[4], const u64 __user *from, size_t len);
 int tsm_shim_put_u32(u32 value, u32 __user *to);
-int tsm_shim_touch(void __user *to, size_t len);
+int tsm_shim_write(void __user *to, const void *from, size_t len);
 int tsm_shim_put_u64(u64 value, u64 __user *to);
 int tsm_shim_get_u32(u32 *value, const u32 __user *from);
 

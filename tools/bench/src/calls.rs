@@ -95,8 +95,9 @@ fn refused(
     vdevice: Vdevice<'_>,
     errno: i32,
 ) -> anyhow::Result<Count> {
-    let payload = set_run();
-    let mut request = vdevice.prepare(Op::SetTdiState, payload.as_bytes(), &mut [])?;
+    // not SET_TDI_STATE, which may bind, and is read for that
+    let payload = 0u32;
+    let mut request = vdevice.prepare(Op::RegenObject, payload.as_bytes(), &mut [])?;
     Count::of(plan, || match request.call(iommufd) {
         Err(error) if error.raw_os_error() == Some(errno) => Ok(()),
         Err(error) => Err(error),
