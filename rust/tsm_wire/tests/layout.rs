@@ -3,6 +3,7 @@
 //! The structures and numbers of this crate against those of the uapi header, as a C compiler has
 //! them.
 
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
