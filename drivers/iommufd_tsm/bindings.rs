@@ -131,7 +131,7 @@ impl Bindings {
     ) -> Result<Arc<TdiContext>, Refused> {
         if let Some(context) = self.context(vdev) {
             // Its VM cannot have changed: that of a VFIO device is fixed while it is open.
-            if !context.is_revoked() {
+            if !context.is_gone() {
                 return if context.has_id(vdev.virt_id()) {
                     Ok(context)
                 } else {
@@ -148,7 +148,7 @@ impl Bindings {
                 Stage::Dead => continue,
                 Stage::New => None,
                 Stage::Chained(chain) => Some(chain),
-                Stage::Bound(tdi, chain) if tdi.context().is_revoked() => {
+                Stage::Bound(tdi, chain) if tdi.context().is_gone() => {
                     // the TSM went away; another one may have come
                     drop(tdi);
                     Some(chain)
@@ -199,7 +199,7 @@ impl Bindings {
     }
 
     fn chain(&self, vdev: &Vdevice<'_>) -> Result<Chain, Refusal> {
-        let module = ModuleRef::new(self.module).ok_or(Refusal::NotBound)?;
+        let module = ModuleRef::new(self.module).ok_or(Refusal::Unloading)?;
         let saved = vdev.chain::<Self>();
         Ok(Chain { saved, module })
     }

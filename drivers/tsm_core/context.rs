@@ -180,6 +180,16 @@ impl TdiContext {
         self.standing.load(Acquire) == REVOKED
     }
 
+    /// Did the TSM go away? One that is not of this project tells nobody, and is asked.
+    #[inline]
+    pub fn is_gone(&self) -> bool {
+        match self.standing.load(Acquire) & STANDING {
+            REVOKED => true,
+            FOREIGN => !binding::tsm_ops(&self.function).is_some_and(|ops| ops.bound && !ops.ours),
+            _ => false,
+        }
+    }
+
     /// Is this its virtual id?
     #[inline]
     pub fn has_id(&self, tdi_id: u64) -> bool {

@@ -58,11 +58,13 @@ pub enum Refusal {
     Unsupported = errno(20, EOPNOTSUPP),
     /// Out of memory.
     Memory = errno(21, ENOMEM),
+    /// The module is being unloaded: in a moment nobody answers the ioctl any more.
+    Unloading = errno(22, ENOTTY),
 }
 
 impl Refusal {
     /// All of them, for tests.
-    pub const ALL: [Refusal; 22] = [
+    pub const ALL: [Refusal; 23] = [
         Refusal::Short,
         Refusal::Tail,
         Refusal::Reserved,
@@ -85,6 +87,7 @@ impl Refusal {
         Refusal::Fault,
         Refusal::Unsupported,
         Refusal::Memory,
+        Refusal::Unloading,
     ];
 
     /// The errno, positive, as in `include/uapi/asm-generic/errno*.h`.
@@ -104,6 +107,7 @@ impl Refusal {
             EFAULT => Refusal::Fault,
             EOPNOTSUPP => Refusal::Unsupported,
             ENOMEM => Refusal::Memory,
+            ENOTTY => Refusal::Unloading,
             EINVAL => Refusal::Payload,
             ENODEV => Refusal::NoVm,
             ENOENT => Refusal::NoVdevice,
@@ -150,6 +154,7 @@ const EFAULT: i32 = 14;
 const EBUSY: i32 = 16;
 const ENODEV: i32 = 19;
 const EINVAL: i32 = 22;
+const ENOTTY: i32 = 25;
 const EPROTO: i32 = 71;
 const EMSGSIZE: i32 = 90;
 const EOPNOTSUPP: i32 = 95;
@@ -184,6 +189,7 @@ mod tests {
             (Refusal::Fault, 14),
             (Refusal::Unsupported, 95),
             (Refusal::Memory, 12),
+            (Refusal::Unloading, 25),
         ];
         assert_eq!(table.len(), Refusal::ALL.len());
         for (refusal, errno) in table {

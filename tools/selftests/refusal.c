@@ -60,8 +60,8 @@ struct ask {
 /* The reasons in the order in which they are looked at. */
 enum reason {
 	SHORT_FRAME,
-	TAIL,
 	READONLY_FRAME,
+	TAIL,
 	UNKNOWN_ARCH,
 	UNKNOWN_OP,
 	OP_AGAINST_ARCH,

@@ -164,7 +164,8 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
         let locked = self
             .run(Fid::VdevLock, evidence, patience)
             .and_then(|()| self.run(Fid::VdevGetInterfaceReport, evidence, patience));
-        if locked.is_err() {
+        // as long as no message was sent the device is as it was
+        if locked.is_err() && patience.is_committed() {
             let mut undo = patience.undo();
             if matches!(self.state(&undo), Ok(VdevState::Locked)) {
                 let _ = self.run(Fid::VdevUnlock, evidence, &mut undo);
@@ -268,6 +269,10 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
 
     /// What became of the TDI in an operation that failed.
     fn faltered(&self, refused: Refused, patience: &Patience) -> Faltered {
+        if refused.why == Refusal::Signal {
+            // nothing happened, and who sent it does not wait for the RMM either
+            return refused.into();
+        }
         let state = match self.state(&patience.undo()) {
             Ok(VdevState::New | VdevState::Unlocked) => TdiState::Unlocked,
             Ok(VdevState::Locked) => TdiState::Locked,
