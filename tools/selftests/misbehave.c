@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A device that misbehaves, on DOE and in what it claims to have done. */
+/* A device that answers wrongly, on DOE and in what it claims to have done. */
 #include "lib/misbehaviour.h"
 
-WRONG_IN_EVERY_STEP(no_answer, "doe-no-answer", 1);
-/* the kernel gives a DOE exchange one second */
-WRONG_IN_EVERY_STEP(late_answer, "doe-late-ms", 1500);
 WRONG_IN_EVERY_STEP(short_answer, "doe-short", 1);
 WRONG_IN_EVERY_STEP(oversized_answer, "doe-oversize", 1);
 WRONG_IN_EVERY_STEP(wrong_type, "doe-wrong-type", 1);

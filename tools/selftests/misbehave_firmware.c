@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A firmware that misbehaves: errors before and after the deed, silence, slowness. */
+/* A firmware that reports errors, before and after the deed. */
 #include "lib/misbehaviour.h"
 
 /* Calls of the firmware, by the low bits of their number. */
@@ -34,7 +34,6 @@ WRONG(UNLOCK, communication_error, "fw-error-before", VDEV_COMMUNICATE);
 WRONG(UNBIND, communication_error, "fw-error-before", VDEV_COMMUNICATE);
 WRONG(BIND, report_error, "fw-error-before", VDEV_GET_INTERFACE_REPORT);
 WRONG(BIND, creation_error, "fw-error-before", VDEV_CREATE);
-WRONG_IN_EVERY_STEP(no_answer, "fw-no-answer", 1);
 /* whatever became of the VDEV, none may be left: it would keep the device for ever */
 WRONG(UNBIND, destruction_error, "fw-error-before", VDEV_DESTROY);
 WRONG(UNBIND, destruction_error_after, "fw-error-after", VDEV_DESTROY);

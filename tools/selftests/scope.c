@@ -192,17 +192,17 @@ TEST_F(scope, that_is_refused)
 TEST_F(scope, payload_of_another_length)
 {
 	static const __u32 sizes[] = { 0, 8, 16, 4, 24, 32, 8 };
+	char *end = (char *)fence_zeroes(64) + 64;
 
 	for (__u32 type = 0; type < 9; type++) {
 		for (__u32 len = 1; len <= 64; len++) {
-			unsigned char payload[64] = {};
+			char *at = end - len;
 
-			memcpy(payload, &type, sizeof(type));
+			memset(at, 0, len);
+			memcpy(at, &type, len < sizeof(type) ? len : sizeof(type));
 			if (type < ARRAY_SIZE(sizes) && len == sizes[type])
 				continue;
 			for (__u32 scope = INFO; scope <= STATE_CHANGE; scope++) {
-				void *at = fence_copy(payload, len);
-
 				EXPECT_EQ(-EINVAL, tsm_scope(&self->tdi, scope, at, len, NULL, 0)) {
 					TH_LOG("type %u with %u bytes", type, len);
 				}
