@@ -117,10 +117,10 @@ impl Bindings {
         Ok(0)
     }
 
-    /// What requests of this vDEVICE go to, if it is bound.
+    /// What requests of the vDEVICE with this key go to, if it is bound.
     #[inline]
-    pub(crate) fn context(&self, vdev: &Vdevice<'_>) -> Option<Arc<TdiContext>> {
-        self.table.lock().get(&vdev.key())?.context.clone()
+    pub(crate) fn context(&self, key: VdeviceKey) -> Option<Arc<TdiContext>> {
+        self.table.lock().get(&key)?.context.clone()
     }
 
     /// Binds a vDEVICE through a TSM of `arch`, unless it is bound.
@@ -129,7 +129,7 @@ impl Bindings {
         vdev: &Vdevice<'_>,
         arch: TvmArch,
     ) -> Result<Arc<TdiContext>, Refused> {
-        if let Some(context) = self.context(vdev) {
+        if let Some(context) = self.context(vdev.key()) {
             // Its VM cannot have changed: that of a VFIO device is fixed while it is open.
             if !context.is_gone() {
                 return if context.has_id(vdev.virt_id()) {

@@ -8,7 +8,11 @@ use tsm_wire::{
         Op,
         TvmArch, //
     },
-    refusal::Refusal,
+    refusal::{
+        Refusal,
+        Refused, //
+    },
+    residue::Outcome,
     scope::Scope,
     uapi::{
         OP_FORM_SIZE,
@@ -20,8 +24,6 @@ use tsm_wire::{
 
 /// Most bytes that a structure may have; a longer one is not of this world.
 const SIZE_MAX: usize = 4096;
-/// 64-bit words in what both forms have in common.
-const WORDS: usize = SCOPE_FORM_SIZE / 8;
 /// Offset of `tsm_code` in the op form.
 const TSM_CODE: usize = 40;
 
@@ -47,10 +49,27 @@ pub(crate) enum Form {
     Scope(Scope),
 }
 
-/// `struct iommu_vdevice_tsm_req`, or `struct iommu_vdevice_tsm_scope_req`, which has all of its
-/// fields in the same words: our copy, checked.
+/// What `struct iommu_vdevice_tsm_req` and `struct iommu_vdevice_tsm_scope_req` have in common, word
+/// by word: our copy, as it was.
+pub(crate) struct ReqWords {
+    /// Size, and id of the vDEVICE.
+    size_id: u64,
+    /// Operation and architecture, or scope and length of the request.
+    what: u64,
+    /// Lengths of request and response, or length of the response and a reserved field.
+    lengths: u64,
+    req_ptr: u64,
+    resp_ptr: u64,
+}
+
+/// One of these structures, checked.
 pub(crate) struct ReqFrame {
-    words: [u64; WORDS],
+    pub(crate) form: Form,
+    pub(crate) vdevice_id: u32,
+    /// The request.
+    pub(crate) req: UserBuffer,
+    /// Where the response goes.
+    pub(crate) resp: UserBuffer,
     arg: usize,
 }
 
@@ -88,28 +107,6 @@ fn check_tail(arg: usize, known: usize, size: usize) -> Result<(), Refusal> {
     }
 }
 
-/// The checks of a frame that is not just the op form as we know it. Returns the lengths of the
-/// request and of the response.
-#[cold]
-fn check_rarer(arg: usize, size: usize, second: u64, third: u64) -> Result<(u32, u32), Refusal> {
-    if size > OP_FORM_SIZE {
-        check_tail(arg, OP_FORM_SIZE, size)?;
-        let (op, arch) = halves(second);
-        Op::decode(op, arch)?;
-        return Ok(halves(third));
-    }
-    if size != SCOPE_FORM_SIZE {
-        return Err(Refusal::Short);
-    }
-    let (scope, req_len) = halves(second);
-    let (resp_len, reserved) = halves(third);
-    if reserved != 0 {
-        return Err(Refusal::Reserved);
-    }
-    Scope::try_from(scope)?;
-    Ok((req_len, resp_len))
-}
-
 impl OpFrame {
     pub(crate) const SIZE: usize = 16;
 
@@ -138,99 +135,121 @@ impl OpFrame {
     }
 }
 
-impl ReqFrame {
+impl ReqWords {
     /// Reads it from `arg`, and sets `tsm_code` to 0.
     #[inline]
     pub(crate) fn read(arg: usize) -> Result<Self, Refusal> {
         // what is said of a call that is refused from here on is that no TSM said anything
-        let words = uaccess::read_req(arg).map_err(|fault| {
-            let is_long = |size| size == SCOPE_FORM_SIZE || size >= OP_FORM_SIZE;
-            short_or_fault(arg, is_long, fault)
-        })?;
-        let [first, second, third, req_ptr, resp_ptr] = words;
-        let (size, _) = halves(first);
-        let (req_len, resp_len) = if size as usize == OP_FORM_SIZE {
-            let (op, arch) = halves(second);
-            Op::decode(op, arch)?;
-            halves(third)
-        } else {
-            check_rarer(arg, size as usize, second, third)?
-        };
+        let [size_id, what, lengths, req_ptr, resp_ptr] =
+            uaccess::read_req(arg).map_err(|fault| {
+                let is_long = |size| size == SCOPE_FORM_SIZE || size >= OP_FORM_SIZE;
+                short_or_fault(arg, is_long, fault)
+            })?;
+        Ok(ReqWords {
+            size_id,
+            what,
+            lengths,
+            req_ptr,
+            resp_ptr,
+        })
+    }
+
+    #[inline]
+    fn size(&self) -> usize {
+        halves(self.size_id).0 as usize
+    }
+
+    /// Is it the op form as we know it?
+    #[inline]
+    pub(crate) fn is_op_form(&self) -> bool {
+        self.size() == OP_FORM_SIZE
+    }
+}
+
+impl ReqFrame {
+    /// Of the op form, which was at `arg`.
+    #[inline]
+    pub(crate) fn op_form(arg: usize, words: ReqWords) -> Result<Self, Refusal> {
+        let (op, arch) = halves(words.what);
+        let (op, arch) = Op::decode(op, arch)?;
+        let lengths = halves(words.lengths);
+        Self::new(arg, words, Form::Op(op, arch), lengths)
+    }
+
+    /// Of any form.
+    pub(crate) fn any_form(arg: usize, words: ReqWords) -> Result<Self, Refusal> {
+        let size = words.size();
+        if size >= OP_FORM_SIZE {
+            check_tail(arg, OP_FORM_SIZE, size)?;
+            return Self::op_form(arg, words);
+        }
+        if size != SCOPE_FORM_SIZE {
+            return Err(Refusal::Short);
+        }
+        let (scope, req_len) = halves(words.what);
+        let (resp_len, reserved) = halves(words.lengths);
+        if reserved != 0 {
+            return Err(Refusal::Reserved);
+        }
+        let form = Form::Scope(Scope::try_from(scope)?);
+        Self::new(arg, words, form, (req_len, resp_len))
+    }
+
+    /// With the lengths of the request and of the response.
+    #[inline]
+    fn new(
+        arg: usize,
+        words: ReqWords,
+        form: Form,
+        (req_len, resp_len): (u32, u32),
+    ) -> Result<Self, Refusal> {
+        let (req_ptr, resp_ptr) = (words.req_ptr, words.resp_ptr);
         if (req_ptr == 0) != (req_len == 0) || (resp_ptr == 0) != (resp_len == 0) {
             return Err(Refusal::Buffer);
         }
         if req_len > REQ_MAX_LEN || resp_len > RESP_MAX_LEN {
             return Err(Refusal::Length);
         }
-        Ok(ReqFrame { words, arg })
+        Ok(ReqFrame {
+            form,
+            vdevice_id: halves(words.size_id).1,
+            req: UserBuffer {
+                ptr: req_ptr,
+                len: req_len,
+            },
+            resp: UserBuffer {
+                ptr: resp_ptr,
+                len: resp_len,
+            },
+            arg,
+        })
     }
 
+    /// What the call returns when `consumed` bytes of the request made `filled` bytes of response.
     #[inline]
-    fn size(&self) -> usize {
-        let [first, ..] = self.words;
-        halves(first).0 as usize
-    }
-
-    #[inline]
-    fn is_op_form(&self) -> bool {
-        self.size() >= OP_FORM_SIZE
-    }
-
-    #[inline]
-    pub(crate) fn vdevice_id(&self) -> u32 {
-        let [first, ..] = self.words;
-        halves(first).1
-    }
-
-    /// What it asks for.
-    #[inline]
-    pub(crate) fn form(&self) -> Result<Form, Refusal> {
-        let [_, second, ..] = self.words;
-        let (a, b) = halves(second);
-        if self.is_op_form() {
-            let (op, arch) = Op::decode(a, b)?;
-            Ok(Form::Op(op, arch))
-        } else {
-            Ok(Form::Scope(Scope::try_from(a)?))
-        }
-    }
-
-    /// Does it ask for what an unbound vDEVICE may be asked for, by this form alone: a state?
-    #[inline]
-    pub(crate) fn may_bind(&self) -> bool {
-        let [_, second, ..] = self.words;
-        halves(second).0 == Op::SetTdiState as u32 && self.is_op_form()
-    }
-
-    /// The request.
-    #[inline]
-    pub(crate) fn req(&self) -> UserBuffer {
-        let [_, second, third, ptr, _] = self.words;
-        let len = if self.is_op_form() {
-            halves(third).0
-        } else {
-            halves(second).1
-        };
-        UserBuffer { ptr, len }
-    }
-
-    /// Where the response goes.
-    #[inline]
-    pub(crate) fn resp(&self) -> UserBuffer {
-        let [_, _, third, _, ptr] = self.words;
-        let (a, b) = halves(third);
-        let len = if self.is_op_form() { b } else { a };
-        UserBuffer { ptr, len }
+    pub(crate) fn residue(&self, consumed: u32, filled: u32) -> Result<u32, Refusal> {
+        Outcome::new(consumed, filled)
+            .residue(self.req.len, self.resp.len)
+            .ok_or(Refusal::Firmware)
     }
 
     /// Says what the TSM said, if the form has room for it. It was possible to write there before:
     /// should it not be now, the operation stands, and the call fails.
     #[inline]
     pub(crate) fn write_code(&self, tsm_code: u64) -> Result<(), Refusal> {
-        if tsm_code == 0 || !self.is_op_form() {
+        if tsm_code == 0 || matches!(self.form, Form::Scope(_)) {
             return Ok(());
         }
         let at = self.arg.checked_add(TSM_CODE).ok_or(Refusal::Fault)?;
         uaccess::write_u64(at, tsm_code)
+    }
+
+    /// Says why a TSM refused, as [`ReqFrame::write_code`] does.
+    #[cold]
+    pub(crate) fn refused(&self, refused: Refused) -> Refusal {
+        match self.write_code(refused.tsm_code) {
+            Ok(()) => refused.why,
+            Err(fault) => fault,
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     framing::{
         Form,
         ReqFrame,
+        ReqWords,
         UserBuffer, //
     },
     returned,
@@ -28,7 +29,6 @@ use tsm_sys::{
     vdevice::IommuFile, //
 };
 use tsm_wire::{
-    object::ObjectType,
     op::{
         Op,
         TvmArch, //
@@ -38,7 +38,6 @@ use tsm_wire::{
         Refused, //
     },
     request::Request,
-    residue::Outcome,
     scope::{
         self,
         Scope, //
@@ -54,74 +53,74 @@ impl Bindings {
     /// IOMMU_VDEVICE_TSM_REQ.
     #[inline]
     pub(crate) fn req(&self, file: IommuFile<'_>, arg: usize) -> isize {
-        let frame = match ReqFrame::read(arg) {
+        match ReqWords::read(arg) {
+            Ok(words) if words.is_op_form() => self.req_framed(file, ReqFrame::op_form(arg, words)),
+            Ok(words) => self.req_any_form(file, arg, words),
+            Err(refusal) => returned(Err(refusal)),
+        }
+    }
+
+    /// Of any form. Apart, so that the one of every day is decoded where it is used.
+    #[cold]
+    #[inline(never)]
+    fn req_any_form(&self, file: IommuFile<'_>, arg: usize, words: ReqWords) -> isize {
+        self.req_framed(file, ReqFrame::any_form(arg, words))
+    }
+
+    #[inline(always)]
+    fn req_framed(&self, file: IommuFile<'_>, frame: Result<ReqFrame, Refusal>) -> isize {
+        let frame = match frame {
             Ok(frame) => frame,
             Err(refusal) => return returned(Err(refusal)),
         };
-        match file.vdevice(frame.vdevice_id()) {
-            Some(vdev) => {
-                let context = self.context(&vdev);
-                drop(vdev);
-                self.req_of(file, &frame, context)
-            }
+        match file.look(frame.vdevice_id, |key| self.context(key)) {
+            Some(Some(context)) => returned(self.req_of(file, &frame, context)),
+            Some(None) => returned(self.req_of_unbound(file, &frame)),
             None => returned(Err(Refusal::NoVdevice)),
         }
     }
 
-    /// Of a vDEVICE that exists. Apart, so that what refuses before needs no room for what this
+    /// Of a vDEVICE that is bound. Apart, so that what refuses before needs no room for what this
     /// needs.
     #[inline(never)]
     fn req_of(
         &self,
         file: IommuFile<'_>,
         frame: &ReqFrame,
-        context: Option<Arc<TdiContext>>,
-    ) -> isize {
-        let result = match self.answer(file, frame, context) {
-            Ok(outcome) => outcome
-                .residue(frame.req().len, frame.resp().len)
-                .ok_or(Refusal::Firmware),
-            Err(refused) => match frame.write_code(refused.tsm_code) {
-                Ok(()) => Err(refused.why),
-                Err(fault) => Err(fault),
+        context: Arc<TdiContext>,
+    ) -> Result<u32, Refusal> {
+        // What is asked for all the time has its length and operation known where it is decoded:
+        // little is left of the decoder then.
+        let request = match (frame.form, frame.req.len) {
+            (Form::Op(Op::ObjectInfo, asked), 4) if context.serves(asked) => {
+                return read(frame, &context, payload(frame, Op::ObjectInfo, 4)?)
+            }
+            (Form::Op(Op::ReadObject, asked), 16) if context.serves(asked) => {
+                return read(frame, &context, payload(frame, Op::ReadObject, 16)?)
+            }
+            (Form::Op(Op::SetTdiState, asked), 4) if context.serves(asked) => {
+                payload(frame, Op::SetTdiState, 4)?
+            }
+            _ => match context.arch() {
+                Ok(Some(arch)) => decode(frame, arch)?,
+                Ok(None) => {
+                    let done = self.foreign(file, frame, &context);
+                    return done.map_err(|refused| frame.refused(refused));
+                }
+                Err(_) => return self.req_of_unbound(file, frame),
             },
         };
-        returned(result)
-    }
-
-    #[inline]
-    fn answer(
-        &self,
-        file: IommuFile<'_>,
-        frame: &ReqFrame,
-        context: Option<Arc<TdiContext>>,
-    ) -> Result<Outcome, Refused> {
-        let context = match context {
-            Some(context) if !context.is_revoked() => context,
-            _ if frame.may_bind() => return self.bind_by_request(file, frame),
-            _ => return Err(Refusal::NotBound.into()),
-        };
-        let Some(arch) = context.arch()? else {
-            return self.foreign(file, frame, &context);
-        };
-        let consumed = frame.req().len;
-        let filled = match decode(frame, arch)? {
-            Request::ObjectInfo(object) => {
-                if frame.resp().len < OBJECT_INFO_LEN {
-                    return Err(Refusal::Payload.into());
-                }
-                uaccess::write_u32(frame.resp().ptr, context.evidence().length(object))?;
-                OBJECT_INFO_LEN
+        match request {
+            Request::SetTdiState(target) if context.state() == Some(target) => {
+                // it is there: nothing for the TSM to do
+                frame.residue(frame.req.len, 0)
             }
-            Request::ReadObject { object, offset } => {
-                read_object(&context, object, offset, frame.resp())?
-            }
-            request => {
-                self.change(file, frame, &context, request)?;
-                0
-            }
-        };
-        Ok(Outcome::new(consumed, filled))
+            request if request.is_read() => read(frame, &context, request),
+            request => match self.change(file, frame, &context, request) {
+                Ok(()) => frame.residue(frame.req.len, 0),
+                Err(refused) => Err(frame.refused(refused)),
+            },
+        }
     }
 
     /// Everything that is not read from the evidence.
@@ -133,16 +132,13 @@ impl Bindings {
         context: &Arc<TdiContext>,
         request: Request,
     ) -> Result<(), Refused> {
-        match request {
-            // it is there: nothing for the TSM to do
-            Request::SetTdiState(target) if context.state() == Some(target) => return Ok(()),
-            Request::ValidateMmio(range) if !context.owns(&range) => {
-                return Err(Refusal::Payload.into())
+        if let Request::ValidateMmio(range) = request {
+            if !context.owns(&range) {
+                return Err(Refusal::Payload.into());
             }
-            _ => {}
         }
         let nonce = nonce(&request)?;
-        probe(frame.resp())?;
+        probe(frame.resp)?;
         self.while_bound(file, frame, context, || context.guest_req(request, nonce))?
     }
 
@@ -158,21 +154,34 @@ impl Bindings {
         context: &Arc<TdiContext>,
         call: impl FnOnce() -> R,
     ) -> Result<R, Refusal> {
-        let vdev = file.vdevice(frame.vdevice_id()).ok_or(Refusal::NoVdevice)?;
-        match self.context(&vdev) {
+        let vdev = file.vdevice(frame.vdevice_id).ok_or(Refusal::NoVdevice)?;
+        match self.context(vdev.key()) {
             Some(now) if Arc::ptr_eq(&now, context) => Ok(call()),
+            _ => Err(Refusal::NotBound),
+        }
+    }
+
+    /// Of a vDEVICE that is not bound.
+    #[inline]
+    fn req_of_unbound(&self, file: IommuFile<'_>, frame: &ReqFrame) -> Result<u32, Refusal> {
+        match frame.form {
+            // on this form alone, which names what it wants without a TSM to decode it
+            Form::Op(Op::SetTdiState, arch) => self
+                .bind_by_request(file, frame, arch)
+                .map_err(|refused| frame.refused(refused)),
             _ => Err(Refusal::NotBound),
         }
     }
 
     /// Of a vDEVICE that is not bound, a guest can ask that it be locked: that binds it.
     #[cold]
-    fn bind_by_request(&self, file: IommuFile<'_>, frame: &ReqFrame) -> Result<Outcome, Refused> {
-        // on this form alone, which names what it wants without a TSM to decode it
-        let Form::Op(Op::SetTdiState, arch) = frame.form()? else {
-            return Err(Refusal::NotBound.into());
-        };
-        let request = match Payload::read(frame.req().ptr, frame.req().len) {
+    fn bind_by_request(
+        &self,
+        file: IommuFile<'_>,
+        frame: &ReqFrame,
+        arch: TvmArch,
+    ) -> Result<u32, Refused> {
+        let request = match Payload::read(frame.req.ptr, frame.req.len) {
             Ok(payload) => Request::decode(Op::SetTdiState, payload.bytes()),
             Err(Refusal::Fault) => return Err(Refusal::Fault.into()),
             Err(other) => Err(other),
@@ -180,14 +189,14 @@ impl Bindings {
         let Ok(Request::SetTdiState(TdiState::Locked)) = request else {
             return Err(Refusal::NotBound.into());
         };
-        probe(frame.resp())?;
-        let vdev = file.vdevice(frame.vdevice_id()).ok_or(Refusal::NoVdevice)?;
+        probe(frame.resp)?;
+        let vdev = file.vdevice(frame.vdevice_id).ok_or(Refusal::NoVdevice)?;
         let context = self.bind(&vdev, arch)?;
         // bound by somebody else in the meantime, perhaps
         if context.arch()?.is_some_and(|of_tsm| !arch.fits(of_tsm)) {
             return Err(Refusal::Arch.into());
         }
-        Ok(Outcome::new(frame.req().len, 0))
+        Ok(frame.residue(frame.req.len, 0)?)
     }
 
     /// A TSM that is not of this project takes raw bytes and a scope.
@@ -197,33 +206,33 @@ impl Bindings {
         file: IommuFile<'_>,
         frame: &ReqFrame,
         context: &Arc<TdiContext>,
-    ) -> Result<Outcome, Refused> {
-        let scope = match frame.form()? {
+    ) -> Result<u32, Refused> {
+        let scope = match frame.form {
             Form::Scope(scope) => scope,
             Form::Op(Op::ReadObject | Op::ObjectInfo, _) => Scope::Info,
             Form::Op(..) => Scope::StateChange,
         };
         let memory = |_| Refusal::Memory;
-        let (req_len, resp_len) = (frame.req().len, frame.resp().len);
+        let (req_len, resp_len) = (frame.req.len, frame.resp.len);
         let mut req = KVVec::from_elem(0, req_len as usize, GFP_KERNEL).map_err(memory)?;
-        uaccess::read(frame.req().ptr, &mut req)?;
-        probe(frame.resp())?;
+        uaccess::read(frame.req.ptr, &mut req)?;
+        probe(frame.resp)?;
         let mut resp = KVVec::from_elem(0, resp_len as usize, GFP_KERNEL).map_err(memory)?;
         let (residue, tsm_code) = self.while_bound(file, frame, context, || {
             context.guest_req_raw(scope, &mut req, &mut resp)
         })?;
         let residue = residue.map_err(|why| Refused { why, tsm_code })?;
-        let outcome = if resp_len != 0 {
+        let (consumed, filled) = if resp_len != 0 {
             let filled = resp_len.checked_sub(residue).ok_or(Refusal::Firmware)?;
             let part = resp.get(..filled as usize).ok_or(Refusal::Firmware)?;
-            uaccess::write(frame.resp().ptr, part)?;
-            Outcome::new(req_len, filled)
+            uaccess::write(frame.resp.ptr, part)?;
+            (req_len, filled)
         } else {
             let consumed = req_len.checked_sub(residue).ok_or(Refusal::Firmware)?;
-            Outcome::new(consumed, 0)
+            (consumed, 0)
         };
         frame.write_code(tsm_code)?;
-        Ok(outcome)
+        Ok(frame.residue(consumed, filled)?)
     }
 }
 
@@ -239,10 +248,17 @@ fn nonce(request: &Request) -> Result<Option<[u8; NONCE_LEN]>, Refusal> {
     }
 }
 
-#[inline]
+/// The request of an operation whose payload has `len` bytes.
+#[inline(always)]
+fn payload(frame: &ReqFrame, op: Op, len: u32) -> Result<Request, Refusal> {
+    Request::decode(op, Payload::read(frame.req.ptr, len)?.bytes())
+}
+
+/// Any request to a TSM of `arch`.
+#[inline(never)]
 fn decode(frame: &ReqFrame, arch: TvmArch) -> Result<Request, Refusal> {
-    let read = || Payload::read(frame.req().ptr, frame.req().len);
-    match frame.form()? {
+    let read = || Payload::read(frame.req.ptr, frame.req.len);
+    match frame.form {
         Form::Op(_, asked) if !asked.fits(arch) => Err(Refusal::Arch),
         Form::Op(op, _) => Request::decode(op, read()?.bytes()),
         Form::Scope(scope) if arch == TvmArch::Cca => scope::decode_cca(scope, read()?.bytes()),
@@ -261,18 +277,27 @@ fn probe(resp: UserBuffer) -> Result<(), Refusal> {
     }
 }
 
-#[inline]
-fn read_object(
-    context: &TdiContext,
-    object: ObjectType,
-    offset: u64,
-    resp: UserBuffer,
-) -> Result<u32, Refusal> {
-    let object = context.evidence().get(object);
-    let bytes = object.as_ref().map_or(&[][..], |object| object.bytes());
-    let offset = usize::try_from(offset).map_err(|_| Refusal::Payload)?;
-    let rest = bytes.get(offset..).ok_or(Refusal::Payload)?;
-    let part = rest.get(..resp.len as usize).unwrap_or(rest);
-    uaccess::write(resp.ptr, part)?;
-    Ok(part.len() as u32)
+/// Answers from the evidence.
+#[inline(always)]
+fn read(frame: &ReqFrame, context: &TdiContext, request: Request) -> Result<u32, Refusal> {
+    let filled = match request {
+        Request::ObjectInfo(object) => {
+            if frame.resp.len < OBJECT_INFO_LEN {
+                return Err(Refusal::Payload);
+            }
+            uaccess::write_u32(frame.resp.ptr, context.evidence().length(object))?;
+            OBJECT_INFO_LEN
+        }
+        Request::ReadObject { object, offset } => {
+            let object = context.evidence().get(object);
+            let bytes = object.as_ref().map_or(&[][..], |object| object.bytes());
+            let offset = usize::try_from(offset).map_err(|_| Refusal::Payload)?;
+            let rest = bytes.get(offset..).ok_or(Refusal::Payload)?;
+            let part = rest.get(..frame.resp.len as usize).unwrap_or(rest);
+            uaccess::write(frame.resp.ptr, part)?;
+            part.len() as u32
+        }
+        _ => return Err(Refusal::Payload),
+    };
+    frame.residue(frame.req.len, filled)
 }

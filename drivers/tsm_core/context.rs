@@ -176,7 +176,7 @@ impl TdiContext {
 
     /// Did the TSM go away?
     #[inline]
-    pub fn is_revoked(&self) -> bool {
+    pub(crate) fn is_revoked(&self) -> bool {
         self.standing.load(Acquire) == REVOKED
     }
 
@@ -210,6 +210,14 @@ impl TdiContext {
             FOREIGN => Ok(None),
             _ => TvmArch::try_from(standing >> ARCH_SHIFT).map(Some),
         }
+    }
+
+    /// Is it bound through a TSM of this project that takes requests of this architecture?
+    #[inline]
+    pub fn serves(&self, asked: TvmArch) -> bool {
+        let standing = self.standing.load(Acquire);
+        standing & STANDING < PENDING
+            && (asked == TvmArch::Common || asked as u32 == standing >> ARCH_SHIFT)
     }
 
     /// Does one of the function's memory BARs hold the whole range?

@@ -10,6 +10,10 @@ use kernel::{
     new_spinlock,
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         SpinLock,
         UniqueArc, //
@@ -49,6 +53,9 @@ struct Slot {
 /// A store.
 #[pin_data]
 pub struct Evidence {
+    /// Bytes in each object, 0 if there is none: for those who want no more, without the lock.
+    /// Written under it.
+    lengths: [Atomic<u32>; OBJECT_TYPES],
     #[pin]
     slots: SpinLock<[Slot; OBJECT_TYPES]>,
 }
@@ -68,6 +75,7 @@ impl Evidence {
 
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
+            lengths: [const { Atomic::new(0) }; OBJECT_TYPES],
             slots <- new_spinlock!(<[Slot; OBJECT_TYPES]>::default(), "Evidence::slots"),
         })
     }
@@ -82,10 +90,17 @@ impl Evidence {
     /// Length in bytes of the object of this kind, 0 if there is none.
     #[inline]
     pub fn length(&self, object: ObjectType) -> u32 {
-        let slots = self.slots.lock();
-        let object = slots.get(object as usize).and_then(|s| s.object.as_ref());
+        let length = self.lengths.get(object as usize);
+        length.map_or(0, |length| length.load(Relaxed))
+    }
+
+    /// Notes the length of what is in a slot now. Under the lock of the slots.
+    fn note(&self, object: ObjectType, slot: &Slot) {
         // at most OBJECT_MAX_LEN
-        object.map_or(0, |object| object.bytes.len() as u32)
+        let now = slot.object.as_ref().map_or(0, |o| o.bytes.len() as u32);
+        if let Some(length) = self.lengths.get(object as usize) {
+            length.store(now, Relaxed);
+        }
     }
 
     /// Puts a new object in the place of what was there.
@@ -109,7 +124,9 @@ impl Evidence {
             let slot = slots.get_mut(object as usize).ok_or(EINVAL)?;
             slot.generation = slot.generation.wrapping_add(1);
             new.generation = slot.generation;
-            slot.object.replace(new.into())
+            let old = slot.object.replace(new.into());
+            self.note(object, slot);
+            old
         };
         // not under the lock: it may be large
         drop(old);
@@ -120,9 +137,11 @@ impl Evidence {
     pub fn remove(&self, object: ObjectType) {
         let old = {
             let mut slots = self.slots.lock();
-            slots
-                .get_mut(object as usize)
-                .and_then(|slot| slot.object.take())
+            slots.get_mut(object as usize).and_then(|slot| {
+                let old = slot.object.take();
+                self.note(object, slot);
+                old
+            })
         };
         drop(old);
     }
@@ -138,6 +157,7 @@ impl Evidence {
                 if slot.object.is_none() {
                     slot.generation = shared.generation;
                     slot.object = Some(shared);
+                    self.note(object, slot);
                 }
             }
         }

@@ -47,6 +47,21 @@ impl<'a> IommuFile<'a> {
         // INVARIANT: Both were taken.
         Some(Vdevice { file: self, vdev })
     }
+
+    /// Looks at the vDEVICE with this id, if there is one, under the lock of the array it is in:
+    /// until `look` returns it does not go. Much cheaper than holding it.
+    ///
+    /// `look` does not sleep, and takes no lock but an innermost one.
+    #[inline]
+    pub fn look<R>(self, id: u32, look: impl FnOnce(VdeviceKey) -> R) -> Option<R> {
+        // SAFETY: The file is one of iommufd. The function leaves with the lock of its objects held
+        // if it found one.
+        let vdev = NonNull::new(unsafe { bindings::tsm_shim_vdevice_find(self.0, id) })?;
+        let seen = look(vdev.as_ptr() as VdeviceKey);
+        // SAFETY: Taken above, by this task.
+        unsafe { bindings::tsm_shim_vdevice_unlock(self.0) };
+        Some(seen)
+    }
 }
 
 /// A vDEVICE that cannot be destroyed as long as this exists: IOMMU_DESTROY answers EBUSY, closing

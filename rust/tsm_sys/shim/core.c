@@ -96,27 +96,30 @@ int tsm_shim_put_u32(u32 value, u32 __user *to)
 EXPORT_SYMBOL_NS_GPL(tsm_shim_put_u32, "IOMMUFD_TSM");
 
 /*
- * Write @len bytes, or none: each page is looked at before the first byte. x86
- * has an exchange of a byte for itself, which is a write to the memory and none
- * to its reader; for others the pages are faulted in, which takes longer.
+ * Write @len bytes, or none: each page but the first is looked at before the
+ * first byte, and what fails in the first page has written nothing. x86 has an
+ * exchange of a byte for itself, which is a write to the memory and none to its
+ * reader; for others the pages are faulted in, which takes longer.
  */
 int tsm_shim_write(void __user *to, const void *from, size_t len)
 {
-	if (offset_in_page(to) + len > PAGE_SIZE) {
+	size_t first = PAGE_SIZE - offset_in_page(to);
+
+	if (len > first) {
 #ifdef unsafe_try_cmpxchg_user
-		u8 __user *at = to, *end = to + len;
+		u8 __user *at = to + first, *end = to + len;
 		u8 old;
 
 		if (!user_access_begin(to, len))
 			return -EFAULT;
-		for (; at < end; at += PAGE_SIZE - offset_in_page(at)) {
-			unsafe_get_user(old, at, fault);
-			/* changed by somebody in between: written, then */
-			(void)unsafe_try_cmpxchg_user(at, &old, old, fault);
+		/* a 0 for a 0, and nothing for what is none: either is a write to the MMU */
+		for (; at < end; at += PAGE_SIZE) {
+			old = 0;
+			(void)unsafe_try_cmpxchg_user(at, &old, 0, fault);
 		}
 		user_access_end();
 #else
-		if (fault_in_safe_writeable(to, len))
+		if (fault_in_safe_writeable(to + first, len - first))
 			return -EFAULT;
 #endif
 	}

@@ -79,6 +79,8 @@ void tsm_shim_redirect_remove(void);
 void *tsm_shim_redirect_answerer(void);
 
 /* vdevice.c */
+struct iommufd_vdevice *tsm_shim_vdevice_find(struct file *file, u32 id);
+void tsm_shim_vdevice_unlock(struct file *file);
 struct iommufd_vdevice *tsm_shim_vdevice_get(struct file *file, u32 id);
 void tsm_shim_vdevice_put(struct file *file, struct iommufd_vdevice *vdev);
 struct device *tsm_shim_vdevice_device(struct iommufd_vdevice *vdev);

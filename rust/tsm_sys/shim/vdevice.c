@@ -13,8 +13,11 @@
 
 #include "shim.h"
 
-/* As iommufd_get_object(), which is not exported. */
-struct iommufd_vdevice *tsm_shim_vdevice_get(struct file *file, u32 id)
+/*
+ * A vDEVICE that somebody could get now, and the lock of the array it is in: it
+ * stays as long as that is held. Without one, the lock is not held.
+ */
+struct iommufd_vdevice *tsm_shim_vdevice_find(struct file *file, u32 id)
 {
 	struct iommufd_ctx *ictx = file->private_data;
 	XA_STATE(xas, &ictx->objects, id);
@@ -23,10 +26,31 @@ struct iommufd_vdevice *tsm_shim_vdevice_get(struct file *file, u32 id)
 	xa_lock(&ictx->objects);
 	obj = xas_load(&xas);
 	/* an entry without object is a reserved id, or that of a device that is gone */
-	if (obj && (xa_is_zero(obj) || obj->type != IOMMUFD_OBJ_VDEVICE || !iommufd_lock_obj(obj)))
-		obj = NULL;
+	if (obj && !xa_is_zero(obj) && obj->type == IOMMUFD_OBJ_VDEVICE &&
+	    refcount_read(&obj->users))
+		return container_of(obj, struct iommufd_vdevice, obj);
 	xa_unlock(&ictx->objects);
-	return obj ? container_of(obj, struct iommufd_vdevice, obj) : NULL;
+	return NULL;
+}
+
+void tsm_shim_vdevice_unlock(struct file *file)
+{
+	struct iommufd_ctx *ictx = file->private_data;
+
+	xa_unlock(&ictx->objects);
+}
+
+/* As iommufd_get_object(), which is not exported. */
+struct iommufd_vdevice *tsm_shim_vdevice_get(struct file *file, u32 id)
+{
+	struct iommufd_vdevice *vdev = tsm_shim_vdevice_find(file, id);
+
+	if (!vdev)
+		return NULL;
+	if (!iommufd_lock_obj(&vdev->obj))
+		vdev = NULL;
+	tsm_shim_vdevice_unlock(file);
+	return vdev;
 }
 
 /*
