@@ -17,7 +17,12 @@ use kernel::{
     new_mutex,
     pci,
     prelude::*,
-    sync::Mutex, //
+    sync::Mutex,
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
 };
 use tsm_sys::granule::{
     set_dma_mask,
@@ -37,7 +42,7 @@ const SPINS: u32 = 4;
 /// Milliseconds between two looks at the status.
 const POLL_MS: u32 = 2;
 /// Milliseconds that one call may take.
-const CALL_MS: u32 = 5_000;
+const CALL_MS: i64 = 5_000;
 
 /// A mailbox.
 #[pin_data]
@@ -95,13 +100,15 @@ impl<'a> Mailbox<'a> {
             bar.try_write64(*x, mailbox::x(n))?;
         }
         bar.try_write32(1, mailbox::DOORBELL)?;
+        let start = Instant::<Monotonic>::now();
         let mut looks = 0;
         while bar.try_read32(mailbox::STATUS)? & mailbox::STATUS_BUSY != 0 {
             looks += 1;
             if looks <= SPINS {
                 continue;
             }
-            let waited = if looks * POLL_MS > CALL_MS {
+            // by the clock: a sleep is longer than asked for, and on a busy host much longer
+            let waited = if start.elapsed() > Delta::from_millis(CALL_MS) {
                 Err(Refusal::Firmware)
             } else {
                 patience.wait(POLL_MS)
