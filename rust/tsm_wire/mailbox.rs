@@ -46,6 +46,12 @@ pub const X: usize = 0x040;
 /// How many registers `X[]` has.
 pub const X_COUNT: usize = 16;
 
+/// Offset of the IDE extended capability of the root port above the device, from its header on, as
+/// configuration space would have it; registers of 32 bits. It is there for a module of the rig.
+pub const ROOT_PORT: usize = 0x800;
+/// Length of [`ROOT_PORT`] in bytes; zeroes follow the capability.
+pub const ROOT_PORT_LEN: usize = 0x200;
+
 /// A call is running; `X[]` is not valid yet.
 pub const STATUS_BUSY: u32 = 1 << 0;
 
@@ -118,4 +124,5 @@ const _: () = assert!(offset_of!(Registers, doorbell) == DOORBELL);
 const _: () = assert!(offset_of!(Registers, reset) == RESET);
 const _: () = assert!(offset_of!(Registers, x) == X);
 const _: () = assert!(size_of::<Registers>() == x(X_COUNT));
-const _: () = assert!(size_of::<Registers>() <= BAR_SIZE);
+const _: () = assert!(size_of::<Registers>() <= ROOT_PORT);
+const _: () = assert!(ROOT_PORT + ROOT_PORT_LEN <= BAR_SIZE);

@@ -15,6 +15,7 @@ pub mod pdev;
 pub mod realm;
 pub mod rtt;
 pub mod status;
+pub mod stream;
 pub mod vdev;
 
 pub use dev_comm::{
@@ -24,6 +25,7 @@ pub use fid::Fid;
 pub use pdev::{PdevParams, PdevState};
 pub use realm::RealmParams;
 pub use status::{Detail, DetailClass, Status};
+pub use stream::PdevStreamParams;
 pub use vdev::{VdevMeasureParams, VdevParams, VdevState};
 
 /// Size of a granule in bytes; every address in arguments is a multiple of it.

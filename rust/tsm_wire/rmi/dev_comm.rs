@@ -11,6 +11,8 @@
 //! 3. [`ExitFlags::SEND`]: send the request; the next call has [`CommStatus::Response`] and the
 //!    length of the answer, or [`CommStatus::Error`]. Without `SEND` it has [`CommStatus::None`].
 //!
+//! [`ExitFlags::STREAM_WAIT`] says that it is the other PDEV's turn, see [`super::stream`].
+//!
 //! When the flags are zero, the communication is over and the object has its new state; not before.
 //! What is cached in one communication replaces the object; a communication that fails leaves the
 //! object as it was.
@@ -75,8 +77,7 @@ impl ExitFlags {
     pub const RSP_RESET: Self = Self(1 << 4);
     /// More requests follow in this communication. Not used by the emulation.
     pub const MULTI: Self = Self(1 << 5);
-    /// Let the communication of the other end of an IDE stream go on first. Not used by the
-    /// emulation.
+    /// Let the communication of the other end of an IDE stream go on first. Comes alone.
     pub const STREAM_WAIT: Self = Self(1 << 6);
 
     /// Whether all flags of `other` are set.

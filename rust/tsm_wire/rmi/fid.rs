@@ -76,6 +76,13 @@ word_enum! {
         /// `(rd, ipa_base, ipa_top, flags, 0)` -> `ipa, output, count`: unmap; `ipa` is the end of
         /// what was unmapped, `output` describes the memory that was mapped there.
         RttDevUnmap = 0x1f8,
+        /// `(params)` -> `stream`: begin to connect a stream between two PDEVs that are ready, whose
+        /// communications go on in turn then. `params` is a [`super::PdevStreamParams`].
+        PdevStreamConnect = 0x204,
+        /// `(pdev_1, pdev_2, stream)`: begin to disconnect a stream, in the same manner.
+        PdevStreamDisconnect = 0x205,
+        /// `(pdev_1, pdev_2, stream)`: what was begun with a stream is over, on both sides.
+        PdevStreamComplete = 0x206,
     }
 }
 

@@ -29,6 +29,10 @@ word_enum! {
 
 /// In [`PdevParams::flags`]: the device speaks SPDM.
 pub const FLAG_SPDM: u64 = 1 << 0;
+/// In [`PdevParams::flags`]: category "root port" in bits 2:1. Such a PDEV has no SPDM, no
+/// certificates and no functions; it becomes [`PdevState::Ready`] by a communication without a
+/// message.
+pub const FLAG_CATEGORY_ROOT_PORT: u64 = 0 << 1;
 /// In [`PdevParams::flags`]: category "endpoint, off-chip" in bits 2:1.
 pub const FLAG_CATEGORY_OFF_CHIP: u64 = 1 << 1;
 /// All bits of [`PdevParams::flags`].

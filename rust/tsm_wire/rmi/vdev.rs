@@ -80,8 +80,8 @@ pub struct VdevMeasureParams {
     pub flags: u64,
     /// Must be zero.
     pub reserved0: [u8; 0xf8],
-    /// What the measurements have to be fresh for. It is part of a signed request to the device; the
-    /// emulation, which has no session yet, sends unsigned ones, which have no room for it.
+    /// What the measurements have to be fresh for: the device signs for it. The emulation draws a
+    /// nonce of its own if it is all zeroes.
     pub nonce: [u8; NONCE_SIZE],
     /// Must be zero.
     pub reserved1: [u8; 0xee0],

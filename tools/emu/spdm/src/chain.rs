@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Certificate chains as SPDM has them (10.6.1, table 28): a length, the hash of the root
+//! Certificate chains as SPDM has them (10.6.1): a length, the hash of the root
 //! certificate, then the certificates in DER, root first.
 
+use crate::header::{front, split};
+use crate::DIGEST_SIZE;
 use sha2::{Digest, Sha384};
 
 /// Bytes before the first certificate.
-pub const CHAIN_PREFIX_SIZE: usize = 4 + 48;
+pub const CHAIN_PREFIX_SIZE: usize = 4 + DIGEST_SIZE;
+
+/// Digest of the root and the certificates of a whole chain; `None` if its length is not what it
+/// says.
+pub(crate) fn parse(chain: &[u8]) -> Option<(&[u8; DIGEST_SIZE], &[u8])> {
+    let ([low, high, _, _], _) = front::<[u8; 4]>(chain).ok()?;
+    let (_, rest) = split(chain, 4).ok()?;
+    let (hash, certificates) = rest.split_first_chunk()?;
+    (usize::from(u16::from_le_bytes([low, high])) == chain.len()).then_some((hash, certificates))
+}
 
 /// A certificate chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,5 +63,10 @@ mod tests {
         // SHA-384 of "abc", FIPS 180-2 appendix D.1.
         assert_eq!(chain.as_bytes()[4..8], [0xcb, 0x00, 0x75, 0x3f]);
         assert_eq!(chain.certificates(), b"abcde");
+        let (hash, certificates) = parse(chain.as_bytes()).unwrap();
+        assert_eq!((hash[0], certificates), (0xcb, b"abcde".as_slice()));
+        for length in 0..57 {
+            assert_eq!(parse(&chain.as_bytes()[..length]), None);
+        }
     }
 }

@@ -2,15 +2,12 @@
 
 //! What every message starts with (10.1), and how messages are put together and taken apart.
 
-use crate::Fault;
+use crate::{Fault, Version};
 use zerocopy::{FromBytes, IntoBytes};
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Bytes in a [`Header`].
 pub const HEADER_SIZE: usize = 4;
-
-/// Version 1.2, as it stands in messages after the version is agreed on.
-pub(crate) const VERSION_1_2: u8 = 0x12;
 
 /// Most bytes that a transport may append to make a message whole words.
 const PADDING_MAX: usize = 3;
@@ -45,7 +42,12 @@ pub(crate) fn message(version: u8, code: u8, param1: u8, param2: u8, body: &[u8]
 }
 
 /// Takes a response apart: its header and what follows, if it has this version and code.
-pub(crate) fn response(bytes: &[u8], version: u8, code: u8) -> Result<(Header, &[u8]), Fault> {
+pub(crate) fn response(bytes: &[u8], version: Version, code: u8) -> Result<(Header, &[u8]), Fault> {
+    response_of(bytes, version.wire(), code)
+}
+
+/// The same for a version as it stands in the header.
+pub(crate) fn response_of(bytes: &[u8], version: u8, code: u8) -> Result<(Header, &[u8]), Fault> {
     let (header, body) = Header::read_from_prefix(bytes).map_err(|_| Fault::Short)?;
     if header.code == crate::error::RESPONSE {
         return Err(Fault::Refused(header.param1));
@@ -57,6 +59,16 @@ pub(crate) fn response(bytes: &[u8], version: u8, code: u8) -> Result<(Header, &
         return Err(Fault::Malformed);
     }
     Ok((header, body))
+}
+
+/// A request or response that is a header and nothing else.
+pub(crate) fn bare(body: &[u8]) -> Option<()> {
+    end(body).ok()
+}
+
+/// How many bytes of a message are before its padding.
+pub(crate) fn consumed(bytes: &[u8], rest: &[u8]) -> usize {
+    bytes.len().saturating_sub(rest.len())
 }
 
 /// Takes a structure from the front.

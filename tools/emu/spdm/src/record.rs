@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Measurement records and the blocks that they are made of (10.11.1, tables 45 to 47).
+//! Measurement records and the blocks that they are made of (measurement block, DMTF measurement specification).
 
+use crate::header::{front, split};
+use crate::DIGEST_SIZE;
 use sha2::{Digest, Sha384};
 
 /// Highest index of a measurement block.
@@ -11,10 +13,29 @@ pub(crate) const BLOCK_OVERHEAD: usize = 7;
 
 /// What a block measures: immutable ROM, mutable firmware, hardware and firmware configuration.
 const TYPES: u8 = 4;
+/// Up to this kind it belongs to what the device trusts itself.
+const KIND_FIRMWARE: u8 = 1;
 /// In the type of a value: it is a raw bit stream, not a digest.
 const RAW: u8 = 1 << 7;
 /// The block is specified by DMTF.
 const SPECIFICATION_DMTF: u8 = 1;
+
+/// The kinds take turns.
+fn kind(index: u8) -> u8 {
+    index.wrapping_sub(1) % TYPES
+}
+
+/// How many blocks a record is made of; `None` if it is not made of blocks.
+pub(crate) fn blocks(mut record: &[u8]) -> Option<usize> {
+    let mut count = 0;
+    while !record.is_empty() {
+        let ([_index, _specification, low, high], rest) = front::<[u8; 4]>(record).ok()?;
+        let size = usize::from(u16::from_le_bytes([low, high]));
+        (_, record) = split(rest, size).ok()?;
+        count += 1;
+    }
+    Some(count)
+}
 
 /// One measurement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,14 +47,14 @@ pub struct Block {
 impl Block {
     /// The block with its index, as raw bit stream or as digest.
     pub fn encode(&self, index: u8, raw: bool) -> Vec<u8> {
-        let (kind, value) = if raw {
+        let (form, value) = if raw {
             (RAW, self.content.clone())
         } else {
             (0, Sha384::digest(&self.content).to_vec())
         };
         let mut bytes = vec![index, SPECIFICATION_DMTF];
         bytes.extend_from_slice(&((value.len() + 3) as u16).to_le_bytes());
-        bytes.push(kind | (index.wrapping_sub(1) % TYPES));
+        bytes.push(form | kind(index));
         bytes.extend_from_slice(&(value.len() as u16).to_le_bytes());
         bytes.extend_from_slice(&value);
         bytes
@@ -94,6 +115,22 @@ impl MeasurementRecord {
         Some(block.encode(index, raw || self.always_raw))
     }
 
+    /// Digest over the blocks that are trusted (immutable ROM and mutable firmware), or over all. If
+    /// nothing is trusted it is 0.
+    pub(crate) fn summary(&self, all: bool) -> [u8; DIGEST_SIZE] {
+        if self.blocks.is_empty() && !all {
+            return [0; DIGEST_SIZE];
+        }
+        let mut hash = Sha384::new();
+        for index in 1..=self.count() {
+            let trusted = kind(index) <= KIND_FIRMWARE;
+            if let Some(block) = self.block(index, false).filter(|_| all || trusted) {
+                hash.update(block);
+            }
+        }
+        hash.finalize().into()
+    }
+
     /// All blocks.
     pub fn encode(&self, raw: bool) -> Vec<u8> {
         (1..=self.count())
@@ -120,6 +157,25 @@ mod tests {
         let digest = block.encode(1, false);
         assert_eq!(digest.len(), 55);
         assert_eq!(digest[..8], [1, 1, 51, 0, 0, 48, 0, 0xcb]);
+    }
+
+    #[test]
+    fn walk() {
+        let contents = [b"a".to_vec(), Vec::new(), vec![7; 300]];
+        let all = contents.map(|content| Block { content });
+        let record = MeasurementRecord::new(all.to_vec()).unwrap();
+        let bytes = record.encode(true);
+        assert_eq!(blocks(&bytes), Some(3));
+        assert_eq!(blocks(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(blocks(&[]), Some(0));
+        assert_eq!(blocks(&[1, 1, 0]), None);
+        // Three blocks: ROM, firmware, hardware configuration.
+        let two = MeasurementRecord::new(all[..2].to_vec()).unwrap();
+        assert_eq!(record.summary(false), two.summary(true));
+        assert_ne!(record.summary(true), two.summary(true));
+        let none = MeasurementRecord::default();
+        assert_eq!(none.summary(false), [0; 48]);
+        assert_ne!(none.summary(true), [0; 48]);
     }
 
     proptest! {

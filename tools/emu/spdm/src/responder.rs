@@ -2,440 +2,497 @@
 
 //! The responder: what a device answers (10.2 has the order of requests).
 
-use crate::algorithms::Negotiate;
-use crate::capabilities::{Capabilities, CERT_CAP, MEAS_CAP_NO_SIG, MEAS_FRESH_CAP};
-use crate::certificate::CertificateRequest;
-use crate::header::{end, VERSION_1_2};
-use crate::measurements::{
-    ATTRIBUTE_RAW, ATTRIBUTE_SIGNATURE, NONCE_SIZE, OPERATION_ALL, OPERATION_COUNT,
+mod authentication;
+mod measurement;
+mod mischief;
+mod negotiation;
+mod services;
+mod sessions;
+
+pub use mischief::Mischief;
+pub use services::Services;
+
+use crate::capabilities::{
+    CERT_CAP, CHAL_CAP, HBEAT_CAP, KEY_UPD_CAP, MEAS_CAP_SIG, MEAS_FRESH_CAP, SESSION_CAPS,
 };
+use crate::connection::Connection;
+use crate::error::NotReady;
+use crate::secured::{self, Direction};
+use crate::session::{Phase, Session};
 use crate::{
-    algorithms, capabilities, certificate, error, measurements, vendor, version, ErrorCode, Header,
-    MeasurementRecord, HEADER_SIZE,
+    algorithms, capabilities, certificate, challenge, digests, end_session, error, finish,
+    heartbeat, key_exchange, key_update, measurements, respond_if_ready, signature, vendor,
+    version, ErrorCode, Header, Packet, Version, DIGEST_SIZE, SIGNATURE_SIZE,
 };
-use zerocopy::FromBytes;
+use mischief::Strike;
+use negotiation::Negotiation;
+use std::fmt;
+use zerocopy::{FromBytes, IntoBytes};
+use zeroize::Zeroizing;
 
 /// Most bytes of a message that this responder takes.
 const DATA_TRANSFER_SIZE: usize = 4608;
-/// Most bytes of a certificate chain in one message: less than is asked for, so that requesters
-/// have to put portions together.
-const CERTIFICATE_PORTION: usize = 1024;
 
-/// What a responder asks of the device around it.
-pub trait Services {
-    /// The certificate chain of a slot, whole.
-    fn chain(&self, slot: u8) -> Option<&[u8]>;
-    /// The measurements, taken now.
-    fn measurements(&self) -> &MeasurementRecord;
-    /// 32 bytes that nobody can guess.
-    fn nonce(&mut self) -> Option<[u8; NONCE_SIZE]>;
-    /// Answer to a vendor defined message of PCI-SIG, or `None` if this protocol is not there.
-    fn vendor_defined(&mut self, protocol: u8, payload: &[u8]) -> Option<Vec<u8>>;
+/// What this responder can do.
+const CAPABILITIES: u32 =
+    CERT_CAP | CHAL_CAP | MEAS_CAP_SIG | MEAS_FRESH_CAP | SESSION_CAPS | HBEAT_CAP | KEY_UPD_CAP;
+
+/// A response that is not ready is ready after 2 to the power of this, in microseconds.
+const NOT_READY_EXPONENT: u8 = 10;
+/// It is kept twice as long: less is not allowed.
+const NOT_READY_MULTIPLIER: u8 = 2;
+
+/// Why a request is answered by ERROR.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Refusal {
+    code: ErrorCode,
+    data: u8,
+    more: Vec<u8>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    Start,
-    Version,
-    Capabilities,
-    Negotiated,
-}
-
-/// A responder with the state of its connection.
-#[derive(Debug)]
-pub struct Responder {
-    phase: Phase,
-    /// Most bytes that the requester takes.
-    requester_max: usize,
-}
-
-type Answer = Result<Vec<u8>, (ErrorCode, u8)>;
-
-const INVALID: (ErrorCode, u8) = (ErrorCode::InvalidRequest, 0);
-
-impl Responder {
-    /// Before any connection.
-    #[allow(clippy::new_without_default)]
-    pub fn new() -> Self {
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Self {
         Self {
-            phase: Phase::Start,
-            requester_max: capabilities::DATA_TRANSFER_SIZE_MIN as usize,
+            code,
+            data: 0,
+            more: Vec::new(),
+        }
+    }
+}
+
+impl Refusal {
+    fn unsupported(request: u8) -> Self {
+        Self {
+            data: request,
+            ..ErrorCode::UnsupportedRequest.into()
         }
     }
 
+    /// With the size that it would have.
+    fn too_large(response: usize) -> Self {
+        Self {
+            more: (response as u32).to_le_bytes().to_vec(),
+            ..ErrorCode::ResponseTooLarge.into()
+        }
+    }
+}
+
+type Answer = Result<Vec<u8>, Refusal>;
+
+/// What happens once the response is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Aftermath {
+    Nothing,
+    /// The session leaves its handshake.
+    Establish,
+    /// The session is over.
+    EndSession,
+    /// The connection is over.
+    Disconnect,
+}
+
+/// A request that was told to come back later.
+#[derive(Clone)]
+struct Deferred {
+    /// It may hold keys of IDE.
+    request: Zeroizing<Vec<u8>>,
+    in_session: bool,
+    token: u8,
+}
+
+impl fmt::Debug for Deferred {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deferred")
+            .field("in_session", &self.in_session)
+            .field("token", &self.token)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A responder with the state of its connection and session.
+#[derive(Debug)]
+pub struct Responder {
+    /// How it misbehaves.
+    pub mischief: Mischief,
+    versions: Vec<Version>,
+    heartbeat: u8,
+    negotiation: Negotiation,
+    connection: Option<Connection>,
+    session: Option<Session>,
+    /// Between KEY_UPDATE and its verification: the keys for requests before.
+    previous: Option<Direction>,
+    deferred: Option<Deferred>,
+    token: u8,
+    aftermath: Aftermath,
+}
+
+impl Default for Responder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Responder {
+    /// Before any connection. It offers version 1.2.
+    pub fn new() -> Self {
+        Self::with_versions(&[Version::V1_2])
+    }
+
+    /// It offers these versions.
+    pub fn with_versions(versions: &[Version]) -> Self {
+        Self {
+            mischief: Mischief::default(),
+            versions: versions.to_vec(),
+            heartbeat: 0,
+            negotiation: Negotiation::Start,
+            connection: None,
+            session: None,
+            previous: None,
+            deferred: None,
+            token: 0,
+            aftermath: Aftermath::Nothing,
+        }
+    }
+
+    /// Sessions shall show a sign of life within so many seconds; with 0, which is the default, they
+    /// need not. It is the caller who watches the time, and ends the session after twice as long.
+    pub fn heartbeat(self, seconds: u8) -> Self {
+        Self {
+            heartbeat: seconds,
+            ..self
+        }
+    }
+
+    /// Id of the session, if one is established.
+    pub fn session(&self) -> Option<u32> {
+        let session = self.session.as_ref()?;
+        (session.phase == Phase::Established).then_some(session.id)
+    }
+
     /// The device was reset: there is no connection any more.
-    pub fn reset(&mut self) {
-        *self = Self::new();
+    pub fn reset(&mut self, services: &mut dyn Services) {
+        self.end_session(services);
+        self.negotiation = Negotiation::Start;
+        self.connection = None;
+        self.deferred = None;
     }
 
-    /// Answers a request.
-    pub fn respond(&mut self, services: &mut dyn Services, request: &[u8]) -> Vec<u8> {
-        let Ok((header, body)) = Header::read_from_prefix(request) else {
-            return error::encode(version::HEADER_VERSION, ErrorCode::InvalidRequest, 0);
-        };
-        let version = match self.phase {
-            Phase::Start => version::HEADER_VERSION,
-            _ => VERSION_1_2,
-        };
-        self.serve(services, &header, body, request)
-            .unwrap_or_else(|(code, data)| error::encode(version, code, data))
+    /// The session is over, for a reason that the requester is not told.
+    pub fn end_session(&mut self, services: &mut dyn Services) {
+        let established = self.session();
+        self.session = None;
+        self.previous = None;
+        self.deferred = self.deferred.take().filter(|deferred| !deferred.in_session);
+        if let Some(id) = established {
+            services.session_ended(id);
+        }
     }
 
-    fn serve(
+    /// Answers a request. `None` if there is no answer: then one could not be encrypted.
+    ///
+    /// A secured message of a session that is not there is answered in the clear, by ERROR with
+    /// [`ErrorCode::InvalidSession`]: there are no keys for another answer. One that is not
+    /// authentic is answered by [`ErrorCode::DecryptError`], and the session is over.
+    pub fn respond(&mut self, services: &mut dyn Services, request: &Packet) -> Option<Packet> {
+        match request.carriage {
+            crate::Carriage::Plain => {
+                let answer = self.answer(services, &request.bytes, false);
+                self.settle(services);
+                Some(Packet::plain(answer))
+            }
+            crate::Carriage::Secured => self.respond_secured(services, &request.bytes),
+        }
+    }
+
+    fn respond_secured(&mut self, services: &mut dyn Services, bytes: &[u8]) -> Option<Packet> {
+        if self.session().is_some() && self.mischief.lose_session.strike() {
+            self.end_session(services);
+        }
+        let id = secured::session_of(bytes);
+        let known = self.session.as_ref().map(|session| session.id);
+        if id.is_none() || id != known {
+            let error = self.error(&ErrorCode::InvalidSession.into());
+            return Some(Packet::plain(error));
+        }
+        let answer = match self.open(bytes) {
+            Some(message) => self.answer(services, &message, true),
+            None => {
+                self.aftermath = Aftermath::EndSession;
+                self.error(&ErrorCode::DecryptError.into())
+            }
+        };
+        let session = self.session.as_mut()?;
+        if self.mischief.skip.strike() {
+            session.response.skip();
+        }
+        let sealed = session.response.seal(session.id, &answer);
+        if sealed.is_none() {
+            // Without numbers or room for an answer the session cannot go on.
+            self.aftermath = Aftermath::EndSession;
+        }
+        self.settle(services);
+        Some(Packet::secured(self.mischief.tamper(sealed?)))
+    }
+
+    /// Decrypts a request. One with the old keys takes back an update that was not verified: the
+    /// requester did not get to know of it.
+    fn open(&mut self, bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let session = self.session.as_mut()?;
+        if let Ok(message) = session.request.open(session.id, bytes) {
+            return Some(Zeroizing::new(message));
+        }
+        let mut previous = self.previous.take()?;
+        let message = previous.open(session.id, bytes).ok()?;
+        session.request = previous;
+        Some(Zeroizing::new(message))
+    }
+
+    fn settle(&mut self, services: &mut dyn Services) {
+        match std::mem::replace(&mut self.aftermath, Aftermath::Nothing) {
+            Aftermath::Nothing => {}
+            Aftermath::Establish => {
+                let established = self.session.as_mut().and_then(Session::establish);
+                if established.is_none() {
+                    self.session = None;
+                }
+            }
+            Aftermath::EndSession => self.end_session(services),
+            Aftermath::Disconnect => self.reset(services),
+        }
+    }
+
+    fn version(&self) -> Option<Version> {
+        let connection = self.connection.as_ref();
+        connection
+            .map(|connection| connection.version)
+            .or(self.negotiation.version())
+    }
+
+    fn error(&self, refusal: &Refusal) -> Vec<u8> {
+        error::encode(self.version(), refusal.code, refusal.data, &refusal.more)
+    }
+
+    /// The message that answers a message.
+    fn answer(&mut self, services: &mut dyn Services, message: &[u8], in_session: bool) -> Vec<u8> {
+        let answer = self.serve(services, message, in_session);
+        answer.unwrap_or_else(|refusal| self.error(&refusal))
+    }
+
+    fn serve(&mut self, services: &mut dyn Services, message: &[u8], in_session: bool) -> Answer {
+        let invalid = ErrorCode::InvalidRequest;
+        let (header, body) = Header::read_from_prefix(message).map_err(|_| invalid)?;
+        if message.len() > DATA_TRANSFER_SIZE {
+            return Err(ErrorCode::RequestTooLarge.into());
+        }
+        if header.code == version::REQUEST {
+            return if in_session {
+                Err(ErrorCode::UnexpectedRequest.into())
+            } else {
+                self.get_version(services, &header, body)
+            };
+        }
+        self.balk(&header, message, in_session)?;
+        if header.code == respond_if_ready::REQUEST {
+            let request = self.take_deferred(&header, body, in_session)?;
+            let (header, body) = Header::read_from_prefix(&request).map_err(|_| invalid)?;
+            return self.dispatch(services, &header, body, &request, in_session);
+        }
+        // A request other than RESPOND_IF_READY gives up what was deferred.
+        self.deferred = None;
+        self.dispatch(services, &header, body, message, in_session)
+    }
+
+    /// Refuses a request that is in order, if the device is to misbehave.
+    fn balk(&mut self, header: &Header, message: &[u8], in_session: bool) -> Result<(), Refusal> {
+        if self.mischief.resynch.strike() {
+            self.aftermath = Aftermath::Disconnect;
+            return Err(ErrorCode::RequestResynch.into());
+        }
+        let refused = if self.mischief.reset_required.strike() {
+            Some(ErrorCode::ResetRequired)
+        } else if self.mischief.busy.strike() {
+            Some(ErrorCode::Busy)
+        } else {
+            None
+        };
+        if let Some(code) = refused {
+            if header.code == measurements::REQUEST {
+                self.restart_measurements(in_session);
+            }
+            return Err(code.into());
+        }
+        // Not allowed before the connection is there.
+        if self.connection.is_none() || !self.mischief.not_ready.strike() {
+            return Ok(());
+        }
+        if header.code != respond_if_ready::REQUEST {
+            self.token = self.token.wrapping_add(1);
+            self.deferred = Some(Deferred {
+                request: Zeroizing::new(message.to_vec()),
+                in_session,
+                token: self.token,
+            });
+        }
+        let deferred = self.deferred.as_ref();
+        let request = deferred.and_then(|deferred| deferred.request.get(1));
+        let detail = NotReady {
+            exponent: NOT_READY_EXPONENT,
+            request: *request.ok_or(ErrorCode::UnexpectedRequest)?,
+            token: self.token,
+            multiplier: NOT_READY_MULTIPLIER,
+        };
+        Err(Refusal {
+            more: detail.as_bytes().to_vec(),
+            ..ErrorCode::ResponseNotReady.into()
+        })
+    }
+
+    /// The request that RESPOND_IF_READY means.
+    fn take_deferred(
+        &mut self,
+        header: &Header,
+        body: &[u8],
+        in_session: bool,
+    ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+        let (code, token) =
+            respond_if_ready::decode(header, body).ok_or(ErrorCode::InvalidRequest)?;
+        let deferred = self.deferred.take().ok_or(ErrorCode::UnexpectedRequest)?;
+        if deferred.in_session != in_session {
+            return Err(ErrorCode::UnexpectedRequest.into());
+        }
+        if (deferred.request.get(1), deferred.token) != (Some(&code), token) {
+            return Err(ErrorCode::InvalidRequest.into());
+        }
+        Ok(deferred.request)
+    }
+
+    /// Whether a request may come now; begins transcripts anew.
+    fn admit(&mut self, header: &Header, in_session: bool) -> Result<(), Refusal> {
+        let unexpected = match self.negotiation {
+            Negotiation::Apart(_) => ErrorCode::RequestResynch,
+            _ => ErrorCode::UnexpectedRequest,
+        };
+        let connection = self.connection.as_mut().ok_or(unexpected)?;
+        if header.version != connection.version.wire() {
+            return Err(ErrorCode::VersionMismatch.into());
+        }
+        let only_in_session = matches!(
+            header.code,
+            finish::REQUEST | heartbeat::REQUEST | key_update::REQUEST | end_session::REQUEST
+        );
+        if only_in_session && !in_session {
+            // Version 1.1 has no better word for it.
+            let code = match connection.version {
+                Version::V1_1 => ErrorCode::Unspecified,
+                Version::V1_2 => ErrorCode::SessionRequired,
+            };
+            return Err(code.into());
+        }
+        let session = self.session.as_mut().filter(|_| in_session);
+        if let Some(session) = session {
+            let only_outside = matches!(header.code, challenge::REQUEST | key_exchange::REQUEST);
+            let handshake = session.phase == Phase::Handshake;
+            if only_outside || handshake != (header.code == finish::REQUEST) {
+                return Err(unexpected.into());
+            }
+            if header.code != measurements::REQUEST {
+                session.measurements = connection.measurements_start();
+            }
+        }
+        connection.restart(header.code, in_session);
+        Ok(())
+    }
+
+    fn dispatch(
         &mut self,
         services: &mut dyn Services,
         header: &Header,
         body: &[u8],
-        whole: &[u8],
+        message: &[u8],
+        in_session: bool,
     ) -> Answer {
-        if whole.len() > DATA_TRANSFER_SIZE {
-            return Err((ErrorCode::RequestTooLarge, 0));
-        }
-        let (needed, expected) = match header.code {
-            version::REQUEST => (Phase::Start, version::HEADER_VERSION),
-            capabilities::REQUEST => (Phase::Version, VERSION_1_2),
-            algorithms::REQUEST => (Phase::Capabilities, VERSION_1_2),
-            certificate::REQUEST | measurements::REQUEST | vendor::REQUEST => {
-                (Phase::Negotiated, VERSION_1_2)
-            }
-            code => return Err((ErrorCode::UnsupportedRequest, code)),
-        };
-        if self.phase < needed {
-            return Err((ErrorCode::UnexpectedRequest, 0));
-        }
-        if header.version != expected {
-            return Err((ErrorCode::VersionMismatch, 0));
-        }
         match header.code {
-            version::REQUEST => self.version(body),
-            capabilities::REQUEST => self.capabilities(body),
-            algorithms::REQUEST => self.algorithms(header, body),
-            certificate::REQUEST => certificate(services, header, body),
-            measurements::REQUEST => self.measurements(services, header, body),
-            _ => vendor_defined(services, whole),
+            capabilities::REQUEST | algorithms::REQUEST if in_session => {
+                return Err(ErrorCode::UnexpectedRequest.into());
+            }
+            capabilities::REQUEST => return self.get_capabilities(header, body, message),
+            algorithms::REQUEST => return self.negotiate_algorithms(header, message),
+            digests::REQUEST
+            | certificate::REQUEST
+            | challenge::REQUEST
+            | measurements::REQUEST
+            | key_exchange::REQUEST
+            | finish::REQUEST
+            | heartbeat::REQUEST
+            | key_update::REQUEST
+            | end_session::REQUEST
+            | vendor::REQUEST => self.admit(header, in_session)?,
+            code => return Err(Refusal::unsupported(code)),
         }
+        let response = match header.code {
+            digests::REQUEST => self.get_digests(services, body, message, in_session),
+            certificate::REQUEST => {
+                self.get_certificate(services, header, body, message, in_session)
+            }
+            challenge::REQUEST => self.challenge(services, header, body, message),
+            measurements::REQUEST => self.get_measurements(services, message, in_session),
+            key_exchange::REQUEST => self.key_exchange(services, message),
+            finish::REQUEST => self.finish(message),
+            heartbeat::REQUEST => self.answer_heartbeat(body),
+            key_update::REQUEST => self.key_update(header, body),
+            end_session::REQUEST => self.answer_end_session(body),
+            _ => self.vendor_defined(services, body, message, in_session),
+        }?;
+        let connection = self.connection.as_ref();
+        let limit = connection.map_or(0, |it| it.capabilities.data_transfer_size());
+        if response.len() > limit {
+            return Err(Refusal::too_large(response.len()));
+        }
+        Ok(response)
     }
 
-    fn version(&mut self, body: &[u8]) -> Answer {
-        end(body).map_err(|_| INVALID)?;
-        self.phase = Phase::Version;
-        Ok(version::encode_response())
+    fn vendor_defined(
+        &mut self,
+        services: &mut dyn Services,
+        body: &[u8],
+        message: &[u8],
+        in_session: bool,
+    ) -> Answer {
+        if vendor::is_foreign(body) {
+            return Err(Refusal::unsupported(vendor::REQUEST));
+        }
+        let version = self.version().ok_or(ErrorCode::UnexpectedRequest)?;
+        let (protocol, payload) = vendor::decode(message).ok_or(ErrorCode::InvalidRequest)?;
+        // Both hold secrets, or decide about some (PCI Express 6.0, 6.33.3 and 11.2).
+        let secret = matches!(protocol, vendor::PROTOCOL_IDE_KM | vendor::PROTOCOL_TDISP);
+        if secret && !in_session {
+            return Err(ErrorCode::UnexpectedRequest.into());
+        }
+        let session = self.session().filter(|_| in_session);
+        let answer = services
+            .vendor_defined(protocol, payload, session)
+            .ok_or_else(|| Refusal::unsupported(vendor::REQUEST))?;
+        Ok(vendor::encode_response(version, protocol, &answer))
     }
 
-    fn capabilities(&mut self, body: &[u8]) -> Answer {
-        let (theirs, rest) = Capabilities::read_from_prefix(body).map_err(|_| INVALID)?;
-        end(rest).map_err(|_| INVALID)?;
-        if !theirs.is_well_formed() {
-            return Err(INVALID);
+    /// A signature over a transcript with this hash.
+    fn sign(
+        &mut self,
+        services: &mut dyn Services,
+        slot: u8,
+        (version, context): (Version, &str),
+        transcript: [u8; DIGEST_SIZE],
+    ) -> Result<[u8; SIGNATURE_SIZE], Refusal> {
+        let digest = signature::digest(version, context, transcript);
+        let mut signature = services.sign(slot, &digest).ok_or(ErrorCode::Unspecified)?;
+        if self.mischief.wrong_signature.strike() {
+            if let Some(byte) = signature.last_mut() {
+                *byte ^= 1;
+            }
         }
-        if self.phase > Phase::Capabilities {
-            return Err((ErrorCode::UnexpectedRequest, 0));
-        }
-        self.phase = Phase::Capabilities;
-        self.requester_max = theirs.data_transfer_size.get() as usize;
-        let flags = CERT_CAP | MEAS_CAP_NO_SIG | MEAS_FRESH_CAP;
-        let own = Capabilities::new(flags, DATA_TRANSFER_SIZE as u32);
-        Ok(capabilities::encode(capabilities::RESPONSE, &own))
+        Ok(signature)
     }
-
-    fn algorithms(&mut self, header: &Header, body: &[u8]) -> Answer {
-        let (wanted, _) = Negotiate::read_from_prefix(body).map_err(|_| INVALID)?;
-        let length = usize::from(wanted.length.get());
-        let rest = length
-            .checked_sub(HEADER_SIZE)
-            .and_then(|length| body.get(length..));
-        end(rest.ok_or(INVALID)?).map_err(|_| INVALID)?;
-        // Structures and extended algorithms are for sessions and vendors; they may be there, and
-        // none of them is chosen.
-        let structures = 4 * usize::from(header.param1);
-        let extended =
-            4 * (usize::from(wanted.ext_asym_count) + usize::from(wanted.ext_hash_count));
-        let usable = wanted.measurement & algorithms::MEASUREMENT_DMTF != 0
-            && wanted.asym.get() & algorithms::ASYM_ECDSA_P384 != 0
-            && wanted.hash.get() & algorithms::HASH_SHA_384 != 0;
-        if !usable || length < HEADER_SIZE + size_of::<Negotiate>() + structures + extended {
-            return Err(INVALID);
-        }
-        if self.phase > Phase::Capabilities {
-            return Err((ErrorCode::UnexpectedRequest, 0));
-        }
-        self.phase = Phase::Negotiated;
-        Ok(algorithms::encode_response(&wanted))
-    }
-
-    fn measurements(&self, services: &mut dyn Services, header: &Header, body: &[u8]) -> Answer {
-        end(body).map_err(|_| INVALID)?;
-        if header.param1 & ATTRIBUTE_SIGNATURE != 0 {
-            return Err(INVALID);
-        }
-        let raw = header.param1 & ATTRIBUTE_RAW != 0;
-        let record = services.measurements();
-        let count = record.count();
-        let (total, blocks, bytes) = match header.param2 {
-            OPERATION_COUNT => (count, 0, Vec::new()),
-            OPERATION_ALL => (0, count, record.encode(raw)),
-            index => (0, 1, record.block(index, raw).ok_or(INVALID)?),
-        };
-        if bytes.len() + measurements::OVERHEAD > self.requester_max {
-            return Err((ErrorCode::ResponseTooLarge, 0));
-        }
-        let nonce = services.nonce().ok_or((ErrorCode::Unspecified, 0))?;
-        Ok(measurements::encode_response(total, blocks, &bytes, &nonce))
-    }
-}
-
-fn certificate(services: &dyn Services, header: &Header, body: &[u8]) -> Answer {
-    let (part, rest) = CertificateRequest::read_from_prefix(body).map_err(|_| INVALID)?;
-    end(rest).map_err(|_| INVALID)?;
-    let chain = services.chain(header.param1).ok_or(INVALID)?;
-    let rest = chain
-        .get(usize::from(part.offset.get())..)
-        .filter(|rest| !rest.is_empty() && part.length.get() != 0)
-        .ok_or(INVALID)?;
-    let length = rest
-        .len()
-        .min(usize::from(part.length.get()))
-        .min(CERTIFICATE_PORTION);
-    let (portion, remainder) = rest.split_at_checked(length).ok_or(INVALID)?;
-    let remainder = u16::try_from(remainder.len()).map_err(|_| INVALID)?;
-    Ok(certificate::encode_response(
-        header.param1,
-        portion,
-        remainder,
-    ))
-}
-
-fn vendor_defined(services: &mut dyn Services, whole: &[u8]) -> Answer {
-    let (protocol, payload) = vendor::decode_request(whole).ok_or(INVALID)?;
-    let answer = services
-        .vendor_defined(protocol, payload)
-        .ok_or((ErrorCode::UnsupportedRequest, vendor::REQUEST))?;
-    Ok(vendor::encode_response(protocol, &answer))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        Block, CertificateChain, CertificateRead, Conversation, Fault, MeasurementRead, Negotiation,
-    };
-    use proptest::prelude::*;
-
-    struct Device {
-        chain: CertificateChain,
-        record: MeasurementRecord,
-    }
-
-    impl Device {
-        fn new(certificate: usize) -> Self {
-            let blocks = (0..3)
-                .map(|n| Block {
-                    content: vec![n; 20],
-                })
-                .collect();
-            Self {
-                chain: CertificateChain::new(&[vec![1; certificate], vec![2; 400]]).unwrap(),
-                record: MeasurementRecord::new(blocks).unwrap(),
-            }
-        }
-    }
-
-    impl Services for Device {
-        fn chain(&self, slot: u8) -> Option<&[u8]> {
-            (slot == 0).then(|| self.chain.as_bytes())
-        }
-        fn measurements(&self) -> &MeasurementRecord {
-            &self.record
-        }
-        fn nonce(&mut self) -> Option<[u8; NONCE_SIZE]> {
-            Some([5; NONCE_SIZE])
-        }
-        fn vendor_defined(&mut self, protocol: u8, payload: &[u8]) -> Option<Vec<u8>> {
-            (protocol == vendor::PROTOCOL_TDISP).then(|| payload.iter().rev().copied().collect())
-        }
-    }
-
-    fn pad(mut bytes: Vec<u8>) -> Vec<u8> {
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes
-    }
-
-    /// Runs a conversation over a transport that pads; what was read and how many requests it took.
-    fn talk(
-        responder: &mut Responder,
-        device: &mut Device,
-        conversation: &mut dyn Conversation,
-    ) -> Result<(Vec<u8>, usize), Fault> {
-        let mut turn = conversation.begin();
-        let mut object = Vec::new();
-        let mut count = 0;
-        while let Some(request) = turn.request {
-            count += 1;
-            if turn.keep_request {
-                object.extend_from_slice(&request);
-            }
-            let response = pad(responder.respond(device, &pad(request)));
-            turn = conversation.take(&response)?;
-            if let Some(range) = turn.take.clone() {
-                object.extend_from_slice(&response[range]);
-            }
-        }
-        Ok((object, count))
-    }
-
-    fn connected(device: &mut Device) -> Responder {
-        let mut responder = Responder::new();
-        talk(&mut responder, device, &mut Negotiation::new()).unwrap();
-        responder
-    }
-
-    #[test]
-    fn negotiation() {
-        let mut device = Device::new(10);
-        let mut responder = Responder::new();
-        let (vca, count) = talk(&mut responder, &mut device, &mut Negotiation::new()).unwrap();
-        assert_eq!(count, 3);
-        assert_eq!(vca.len(), 4 + 8 + 20 + 20 + 32 + 36);
-        assert_eq!(vca[..4], [0x10, 0x84, 0, 0]);
-        assert_eq!(vca[4..12], [0x10, 0x04, 0, 0, 0, 1, 0, 0x12]);
-        assert_eq!(vca[12..14], [0x12, 0xe1]);
-        assert_eq!(vca[32..34], [0x12, 0x61]);
-        assert_eq!(vca[52..56], [0x12, 0xe3, 0, 0]);
-        assert_eq!(vca[84..86], [0x12, 0x63]);
-        // GET_VERSION starts over at any time.
-        assert!(talk(&mut responder, &mut device, &mut Negotiation::new()).is_ok());
-    }
-
-    #[test]
-    fn certificates() {
-        for size in [20, 960, 972, 2000, 60000] {
-            let mut device = Device::new(size);
-            let mut responder = connected(&mut device);
-            let (read, count) =
-                talk(&mut responder, &mut device, &mut CertificateRead::new(0)).unwrap();
-            assert_eq!(read, device.chain.certificates());
-            assert_eq!(
-                count,
-                device.chain.as_bytes().len().div_ceil(CERTIFICATE_PORTION)
-            );
-        }
-        let mut device = Device::new(10);
-        let mut responder = connected(&mut device);
-        let refused = talk(&mut responder, &mut device, &mut CertificateRead::new(1));
-        assert_eq!(
-            refused,
-            Err(Fault::Refused(ErrorCode::InvalidRequest as u8))
-        );
-    }
-
-    #[test]
-    fn measurements() {
-        let mut device = Device::new(10);
-        let mut responder = connected(&mut device);
-        for raw in [false, true] {
-            let (read, count) =
-                talk(&mut responder, &mut device, &mut MeasurementRead::new(raw)).unwrap();
-            assert_eq!((read, count), (device.record.encode(raw), 1));
-        }
-        for size in [0, 7, 4054, 4055, 10_000, 200_000] {
-            device.record = MeasurementRecord::of_size(size, 4000).unwrap();
-            let (read, _) = talk(
-                &mut responder,
-                &mut device,
-                &mut MeasurementRead::new(false),
-            )
-            .unwrap();
-            assert_eq!(read, device.record.encode(false));
-        }
-    }
-
-    #[test]
-    fn vendor_defined() {
-        let mut device = Device::new(10);
-        let mut responder = connected(&mut device);
-        let request = vendor::wrap(vendor::PROTOCOL_TDISP, b"abc");
-        let response = responder.respond(&mut device, &request);
-        let range = vendor::unwrap(&response, vendor::PROTOCOL_TDISP).unwrap();
-        assert_eq!(response[range], *b"cba");
-        assert_eq!(vendor::unwrap(&response, 0), Err(Fault::Malformed));
-        let response = responder.respond(&mut device, &vendor::wrap(vendor::PROTOCOL_IDE_KM, b""));
-        assert_eq!(vendor::unwrap(&response, 0), Err(Fault::Refused(0x07)));
-    }
-
-    #[test]
-    fn order() {
-        let mut device = Device::new(10);
-        let mut responder = Responder::new();
-        let code = |bytes: Vec<u8>| (bytes[1], bytes[2]);
-        let too_early = responder.respond(&mut device, &certificate::encode(0, 0, 100));
-        assert_eq!(code(too_early), (0x7f, ErrorCode::UnexpectedRequest as u8));
-        let unknown = responder.respond(&mut device, &[0x12, 0x99, 0, 0]);
-        assert_eq!(code(unknown), (0x7f, ErrorCode::UnsupportedRequest as u8));
-        let version = responder.respond(&mut device, &[0x12, 0x84, 0, 0]);
-        assert_eq!(code(version), (0x7f, ErrorCode::VersionMismatch as u8));
-        let mut responder = connected(&mut device);
-        let again = responder.respond(&mut device, &algorithms::encode());
-        assert_eq!(code(again), (0x7f, ErrorCode::UnexpectedRequest as u8));
-        let long = responder.respond(&mut device, &vec![0x12; 5000]);
-        assert_eq!(code(long), (0x7f, ErrorCode::RequestTooLarge as u8));
-        responder.reset();
-        let gone = responder.respond(&mut device, &vendor::wrap(1, b""));
-        assert_eq!(code(gone), (0x7f, ErrorCode::UnexpectedRequest as u8));
-    }
-
-    #[test]
-    fn mangled_responses() {
-        let mut device = Device::new(1000);
-        let mut responder = connected(&mut device);
-        let good = responder.respond(&mut device, &certificate::encode(0, 0, 1000));
-        let take = |bytes: &[u8]| CertificateRead::new(0).take(bytes).err();
-        assert_eq!(take(&good), None);
-        assert_eq!(take(&good[..4]), Some(Fault::Short));
-        assert_eq!(take(&good[..good.len() - 1]), Some(Fault::Short));
-        let mut long = good.clone();
-        long.extend([0; 4]);
-        assert_eq!(take(&long), Some(Fault::TooLong));
-        let mut other = good.clone();
-        other[1] = 0x60;
-        assert_eq!(take(&other), Some(Fault::Unexpected(0x60)));
-    }
-
-    proptest! {
-        #[test]
-        fn any_request(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
-            let mut device = Device::new(10);
-            let mut responder = connected(&mut device);
-            prop_assert!(!responder.respond(&mut device, &bytes).is_empty());
-        }
-
-        #[test]
-        fn any_known_request(
-            code in prop_oneof![
-                Just(0x84u8), Just(0xe1), Just(0xe3), Just(0x82), Just(0xe0), Just(0xfe)
-            ],
-            body in proptest::collection::vec(any::<u8>(), 0..100),
-            negotiated: bool,
-        ) {
-            let mut device = Device::new(10);
-            let mut responder = if negotiated { connected(&mut device) } else { Responder::new() };
-            let mut bytes = vec![0x12, code];
-            bytes.extend(body);
-            prop_assert!(!responder.respond(&mut device, &bytes).is_empty());
-        }
-
-        #[test]
-        fn any_response(
-            bytes in proptest::collection::vec(any::<u8>(), 0..100),
-            code in prop_oneof![Just(0x04u8), Just(0x61), Just(0x63), Just(0x02), Just(0x60), Just(0x7e)],
-        ) {
-            let mut known = vec![0x12, code];
-            known.extend_from_slice(&bytes);
-            for response in [&bytes, &known] {
-                let _ = Negotiation::new().take(response);
-                let _ = CertificateRead::new(0).take(response);
-                let _ = MeasurementRead::new(false).take(response);
-                let _ = vendor::unwrap(response, 1);
-            }
-        }
-    }
-}
+mod tests;

@@ -3,30 +3,22 @@
 //! The Device Security Manager: answers requests on the TDIs of a device (11.2.4).
 
 use crate::capabilities::Capabilities;
+use crate::interface_report::{
+    Range, WireRange, PAGE_SIZE, RANGE_MSIX_PBA, RANGE_MSIX_TABLE, RANGE_NON_TEE, RANGE_UPDATABLE,
+};
 use crate::lock::{Flags, LockRequest};
 use crate::report::{Portion, ReportRequest};
 use crate::version::VERSION_1_0;
 use crate::{
-    capabilities, lock, report, start, state, version, ErrorCode, Interface, InterfaceId,
-    InterfaceReport, Nonce, Request, Response, State,
+    capabilities, lock, mmio_attribute, p2p, report, start, state, vdm, version, ErrorCode,
+    Features, Hosting, Interface, InterfaceId, Lock, Request, Response, State,
 };
 use zerocopy::little_endian::{U16, U32};
 
-/// Flags of LOCK_INTERFACE that this DSM takes.
+/// Flags of LOCK_INTERFACE that every DSM of this kind takes.
 const LOCK_FLAGS: Flags = Flags::NO_FW_UPDATE.union(Flags::LOCK_MSIX);
-
-/// What a DSM asks of the functions that host its TDIs.
-pub trait Hosting {
-    /// Which TDI it is, or `None` if there is none of this identifier.
-    fn find(&self, interface: InterfaceId) -> Option<usize>;
-    /// What there is to report on a TDI that is, or is to be, locked with these flags; `None` if it
-    /// is not configured so that it could be.
-    fn report(&self, tdi: usize, flags: Flags) -> Option<InterfaceReport>;
-    /// 32 bytes that nobody can guess, or `None` if there are none to be had.
-    fn nonce(&mut self) -> Option<Nonce>;
-    /// Forget what belongs to a TVM in this TDI.
-    fn scrub(&mut self, tdi: usize);
-}
+/// Flags that have a meaning; the others are reserved, and not looked at.
+const KNOWN_FLAGS: u16 = 0x1f;
 
 /// A Device Security Manager.
 #[derive(Debug)]
@@ -56,13 +48,29 @@ impl Dsm {
         self.interfaces.get(tdi)
     }
 
-    /// The configuration of a TDI changed, or its function was reset, or its IDE stream is lost.
-    /// Returns whether that took it to ERROR.
+    /// The configuration of a TDI changed, or its function was reset by a function level reset
+    /// (11.4.9). Returns whether that took it to ERROR: it does if the TDI is locked, and only
+    /// STOP_INTERFACE leads out then.
     pub fn fail(&mut self, tdi: usize) -> bool {
         self.interfaces.get_mut(tdi).is_some_and(Interface::fail)
     }
 
-    /// Conventional reset of the device.
+    /// An IDE stream became insecure, or its registers were changed (11.2.6, 11.4.5): TDIs that use it
+    /// go to ERROR. Returns how many.
+    pub fn stream_lost(&mut self, stream: u8) -> usize {
+        self.fail_all(|interface| interface.uses(stream))
+    }
+
+    /// An SPDM session ended: TDIs that were locked over it go to ERROR (11.4.5). Returns how many.
+    pub fn session_ended(&mut self, session: u32) -> usize {
+        self.fail_all(|interface| {
+            interface
+                .locked_with()
+                .is_some_and(|lock| lock.session == Some(session))
+        })
+    }
+
+    /// Conventional reset of the device (11.4.8): all TDIs are unlocked, those in ERROR too.
     pub fn reset(&mut self) {
         self.interfaces.iter_mut().for_each(Interface::reset);
     }
@@ -84,10 +92,13 @@ impl Dsm {
         self.forced
     }
 
-    /// Answers a request.
-    pub fn respond(&mut self, hosting: &mut dyn Hosting, request: &[u8]) -> Vec<u8> {
+    /// Answers a request that came in this SPDM session. One that came outside of a session must not
+    /// get here: it has no answer (11.2.2).
+    pub fn respond(&mut self, hosting: &mut dyn Hosting, session: u32, request: &[u8]) -> Vec<u8> {
         let (interface, outcome) = match Request::decode(request) {
-            Ok((interface, request)) => (interface, self.serve(hosting, interface, request)),
+            Ok((interface, request)) => {
+                (interface, self.serve(hosting, session, interface, request))
+            }
             Err(refused) => (refused.interface, Err((refused.code, refused.data))),
         };
         let response = outcome.unwrap_or_else(|(code, data)| Response::Error(code as u32, data));
@@ -97,6 +108,7 @@ impl Dsm {
     fn serve(
         &mut self,
         hosting: &mut dyn Hosting,
+        session: u32,
         id: InterfaceId,
         request: Request,
     ) -> Result<Response, (ErrorCode, u32)> {
@@ -107,10 +119,17 @@ impl Dsm {
         let Some((tdi, interface)) = found else {
             return Err((ErrorCode::InvalidInterface, 0));
         };
+        let capabilities = own_capabilities(hosting.features());
+        if !capabilities.knows(request.code()) {
+            return Err((ErrorCode::UnsupportedRequest, u32::from(request.code())));
+        }
+        if changes(&request) && !interface.obeys(session) {
+            return Err((ErrorCode::InvalidRequest, 0));
+        }
         let outcome = match request {
             Request::GetVersion => Ok(Response::Version(vec![VERSION_1_0])),
-            Request::GetCapabilities(_) => Ok(Response::Capabilities(own_capabilities())),
-            Request::Lock(wanted) => lock_interface(interface, hosting, tdi, &wanted),
+            Request::GetCapabilities(_) => Ok(Response::Capabilities(capabilities)),
+            Request::Lock(wanted) => lock_interface(interface, hosting, tdi, session, &wanted),
             Request::GetReport(part) => {
                 report_portion(interface, hosting, tdi, part, self.portion_max)
             }
@@ -121,14 +140,15 @@ impl Dsm {
                 hosting.scrub(tdi);
                 Ok(Response::Stop)
             }
-            // Streams between devices, attributes and vendor messages are optional, and the
-            // capabilities say that they are not there.
-            Request::BindP2p(_)
-            | Request::UnbindP2p(_)
-            | Request::SetMmioAttribute(_)
-            | Request::Vdm(_) => {
-                return Err((ErrorCode::UnsupportedRequest, u32::from(request.code())));
+            Request::BindP2p(stream) => bind_p2p(interface, hosting, session, stream),
+            Request::UnbindP2p(stream) => {
+                interface.unbind_p2p(stream).map(|()| Response::UnbindP2p)
             }
+            Request::SetMmioAttribute(range) => set_mmio_attribute(interface, hosting, tdi, &range),
+            Request::Vdm(message) => hosting
+                .vdm(tdi, &message)
+                .map(Response::Vdm)
+                .ok_or(ErrorCode::InvalidRequest),
         };
         if let Ok(Response::Lock(_) | Response::Start | Response::Stop) = outcome {
             if let Some(state) = self.forced.take() {
@@ -137,10 +157,41 @@ impl Dsm {
         }
         outcome.map_err(|code| (code, 0))
     }
+
+    fn fail_all(&mut self, affected: impl Fn(&Interface) -> bool) -> usize {
+        self.interfaces
+            .iter_mut()
+            .filter(|interface| affected(interface))
+            .map(Interface::fail)
+            .filter(|failed| *failed)
+            .count()
+    }
 }
 
-fn own_capabilities() -> Capabilities {
-    let known = [
+/// Requests that change a TDI that is locked. The standard ties LOCK_INTERFACE and the keys of its
+/// stream to one session and lets the TDI fail with it. What it does not say is that another session
+/// may not start or stop the TDI meanwhile; to let it would undo what the tie is for.
+fn changes(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::Start(_)
+            | Request::Stop
+            | Request::BindP2p(_)
+            | Request::UnbindP2p(_)
+            | Request::SetMmioAttribute(_)
+    )
+}
+
+fn lock_flags(features: Features) -> Flags {
+    if features.p2p {
+        LOCK_FLAGS.union(Flags::BIND_P2P)
+    } else {
+        LOCK_FLAGS
+    }
+}
+
+fn own_capabilities(features: Features) -> Capabilities {
+    let mut known = vec![
         version::REQUEST,
         capabilities::REQUEST,
         lock::REQUEST,
@@ -149,14 +200,22 @@ fn own_capabilities() -> Capabilities {
         start::REQUEST,
         start::STOP_REQUEST,
     ];
-    let mut requests = [0; 16];
-    if let Some(first) = requests.first_mut() {
-        *first = known.iter().fold(0, |bits, code| bits | 1 << (code & 0x7));
+    if features.p2p {
+        known.extend([p2p::BIND_REQUEST, p2p::UNBIND_REQUEST]);
     }
+    if features.mmio_attribute {
+        known.push(mmio_attribute::REQUEST);
+    }
+    if features.vdm {
+        known.push(vdm::REQUEST);
+    }
+    let bits = known
+        .iter()
+        .fold(0u128, |bits, code| bits | 1 << (code & 0x7f));
     Capabilities {
         dsm_caps: U32::new(0),
-        requests,
-        lock_flags: U16::new(LOCK_FLAGS.0),
+        requests: bits.to_le_bytes(),
+        lock_flags: U16::new(lock_flags(features).0),
         reserved: [0; 3],
         address_width: 52,
         requests_this: 1,
@@ -168,21 +227,91 @@ fn lock_interface(
     interface: &mut Interface,
     hosting: &mut dyn Hosting,
     tdi: usize,
+    session: u32,
     wanted: &LockRequest,
 ) -> Result<Response, ErrorCode> {
-    let flags = Flags(wanted.flags.get());
+    let flags = Flags(wanted.flags.get() & KNOWN_FLAGS);
     if interface.state() != State::Unlocked {
         return Err(ErrorCode::InvalidInterfaceState);
     }
-    if !LOCK_FLAGS.contains(flags) {
+    // A flag that is not supported may be one that the TSM relies on.
+    if !lock_flags(hosting.features()).contains(flags) {
+        return Err(ErrorCode::InvalidRequest);
+    }
+    // Table 11-12 has this code for keys that are missing or came over another session.
+    if !hosting.stream_is_ready(wanted.default_stream, session) {
         return Err(ErrorCode::InvalidRequest);
     }
     if hosting.report(tdi, flags).is_none() {
         return Err(ErrorCode::InvalidDeviceConfiguration);
     }
     let nonce = hosting.nonce().ok_or(ErrorCode::InsufficientEntropy)?;
-    interface.lock(flags, wanted.mmio_reporting_offset.get(), nonce)?;
+    let lock = Lock {
+        flags,
+        offset: wanted.mmio_reporting_offset.get(),
+        stream: wanted.default_stream,
+        session: Some(session),
+    };
+    interface.lock(lock, nonce)?;
     Ok(Response::Lock(nonce))
+}
+
+fn bind_p2p(
+    interface: &mut Interface,
+    hosting: &dyn Hosting,
+    session: u32,
+    stream: u8,
+) -> Result<Response, ErrorCode> {
+    if interface.state() == State::Run && !hosting.p2p_stream_is_ready(stream, session) {
+        return Err(ErrorCode::InvalidRequest);
+    }
+    interface.bind_p2p(stream)?;
+    Ok(Response::BindP2p)
+}
+
+fn set_mmio_attribute(
+    interface: &Interface,
+    hosting: &mut dyn Hosting,
+    tdi: usize,
+    wanted: &WireRange,
+) -> Result<Response, ErrorCode> {
+    let lock = interface
+        .locked_with()
+        .filter(|_| interface.state() == State::Run)
+        .ok_or(ErrorCode::InvalidInterfaceState)?;
+    let report = hosting
+        .report(tdi, lock.flags)
+        .ok_or(ErrorCode::Unspecified)?;
+    let attributes = wanted.attributes.get();
+    let non_tee = attributes & RANGE_NON_TEE != 0;
+    let part = report
+        .ranges
+        .iter()
+        .filter(|_| attributes & (RANGE_MSIX_TABLE | RANGE_MSIX_PBA) == 0)
+        .find_map(|range| part_of(range, lock.offset, wanted))
+        .ok_or(ErrorCode::InvalidRequest)?;
+    if hosting.set_non_tee(tdi, &part, non_tee) {
+        Ok(Response::SetMmioAttribute)
+    } else {
+        Err(ErrorCode::InvalidRequest)
+    }
+}
+
+/// What a request that names addresses with the reporting offset means in a range whose attribute can
+/// be changed; `None` if it is not all in there.
+fn part_of(range: &Range, offset: u64, wanted: &WireRange) -> Option<Range> {
+    let first = range.address.wrapping_add(offset) / PAGE_SIZE;
+    let skipped = wanted.first_page.get().checked_sub(first)?;
+    let pages = wanted.pages.get();
+    let inside = range.id == wanted.id.get()
+        && range.attributes & RANGE_UPDATABLE != 0
+        && pages != 0
+        && skipped.checked_add(u64::from(pages))? <= u64::from(range.pages);
+    inside.then(|| Range {
+        address: range.address + skipped * PAGE_SIZE,
+        pages,
+        ..*range
+    })
 }
 
 fn report_portion(
@@ -217,214 +346,4 @@ fn report_portion(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::interface_report::Range;
-    use proptest::prelude::*;
-    use zerocopy::little_endian::U64;
-
-    struct Functions {
-        configured: bool,
-        entropy: bool,
-        scrubbed: usize,
-    }
-
-    impl Functions {
-        fn new() -> Self {
-            Self {
-                configured: true,
-                entropy: true,
-                scrubbed: 0,
-            }
-        }
-    }
-
-    impl Hosting for Functions {
-        fn find(&self, interface: InterfaceId) -> Option<usize> {
-            Some(usize::from(interface.requester_id())).filter(|&n| n < 2)
-        }
-        fn report(&self, _: usize, _: Flags) -> Option<InterfaceReport> {
-            self.configured.then(|| InterfaceReport {
-                ranges: vec![
-                    Range {
-                        address: 0x1000,
-                        pages: 2,
-                        attributes: 0,
-                        id: 0
-                    };
-                    3
-                ],
-                ..Default::default()
-            })
-        }
-        fn nonce(&mut self) -> Option<Nonce> {
-            self.entropy.then_some([9; 32])
-        }
-        fn scrub(&mut self, _: usize) {
-            self.scrubbed += 1;
-        }
-    }
-
-    fn ask(dsm: &mut Dsm, functions: &mut Functions, rid: u16, request: Request) -> Response {
-        let id = InterfaceId::of(rid);
-        let bytes = dsm.respond(functions, &request.encode(id));
-        let (answered, response) = Response::decode(&bytes).unwrap();
-        assert_eq!(answered, id);
-        response
-    }
-
-    fn lock() -> Request {
-        Request::Lock(LockRequest {
-            mmio_reporting_offset: U64::new(0x10_0000),
-            ..Default::default()
-        })
-    }
-
-    fn error(code: ErrorCode) -> Response {
-        Response::Error(code as u32, 0)
-    }
-
-    #[test]
-    fn whole_life() {
-        let (mut dsm, mut functions) = (Dsm::new(2, 40), Functions::new());
-        let d = &mut dsm;
-        let f = &mut functions;
-        assert_eq!(
-            ask(d, f, 0, Request::GetVersion),
-            Response::Version(vec![0x10])
-        );
-        let Response::Capabilities(caps) = ask(d, f, 0, Request::GetCapabilities(0)) else {
-            panic!("capabilities");
-        };
-        for code in 0x81..=0x87 {
-            assert!(caps.knows(code));
-        }
-        assert!(!caps.knows(0x88));
-        assert_eq!(
-            ask(d, f, 0, Request::GetState),
-            Response::State(State::Unlocked)
-        );
-        assert_eq!(ask(d, f, 0, lock()), Response::Lock([9; 32]));
-        assert_eq!(
-            ask(d, f, 0, lock()),
-            error(ErrorCode::InvalidInterfaceState)
-        );
-        assert_eq!(
-            ask(d, f, 1, Request::GetState),
-            Response::State(State::Unlocked)
-        );
-        assert_eq!(
-            ask(d, f, 0, Request::GetState),
-            Response::State(State::Locked)
-        );
-
-        let mut report = Vec::new();
-        loop {
-            let request = Request::GetReport(ReportRequest {
-                offset: U16::new(report.len() as u16),
-                length: U16::new(0xffff),
-            });
-            let Response::Report(portion) = ask(d, f, 0, request) else {
-                panic!("report");
-            };
-            assert!(portion.bytes.len() <= 40);
-            report.extend(portion.bytes);
-            if portion.remainder == 0 {
-                break;
-            }
-        }
-        let report = InterfaceReport::decode(&report).unwrap();
-        assert_eq!(report.ranges[0].address, 0x10_1000);
-
-        assert_eq!(
-            ask(d, f, 0, Request::Start([1; 32])),
-            error(ErrorCode::InvalidNonce)
-        );
-        assert_eq!(ask(d, f, 0, Request::Start([9; 32])), Response::Start);
-        assert_eq!(ask(d, f, 0, Request::GetState), Response::State(State::Run));
-        assert_eq!(
-            ask(d, f, 0, Request::Start([9; 32])),
-            error(ErrorCode::InvalidInterfaceState)
-        );
-        assert_eq!(ask(d, f, 0, Request::Stop), Response::Stop);
-        assert_eq!(f.scrubbed, 1);
-        assert_eq!(
-            ask(d, f, 0, Request::GetState),
-            Response::State(State::Unlocked)
-        );
-        assert_eq!(ask(d, f, 0, Request::Stop), Response::Stop);
-    }
-
-    #[test]
-    fn refusals() {
-        let (mut dsm, mut functions) = (Dsm::new(2, 40), Functions::new());
-        let d = &mut dsm;
-        let f = &mut functions;
-        assert_eq!(
-            ask(d, f, 2, Request::GetState),
-            error(ErrorCode::InvalidInterface)
-        );
-        for request in [Request::BindP2p(1), Request::UnbindP2p(1)] {
-            let code = u32::from(request.code());
-            let response = Response::Error(ErrorCode::UnsupportedRequest as u32, code);
-            assert_eq!(ask(d, f, 0, request), response);
-        }
-        let part = Request::GetReport(ReportRequest {
-            offset: U16::new(0),
-            length: U16::new(9),
-        });
-        assert_eq!(ask(d, f, 0, part), error(ErrorCode::InvalidInterfaceState));
-        let p2p = Request::Lock(LockRequest {
-            flags: U16::new(Flags::BIND_P2P.0),
-            ..Default::default()
-        });
-        assert_eq!(ask(d, f, 0, p2p), error(ErrorCode::InvalidRequest));
-        f.configured = false;
-        assert_eq!(
-            ask(d, f, 0, lock()),
-            error(ErrorCode::InvalidDeviceConfiguration)
-        );
-        f.configured = true;
-        f.entropy = false;
-        assert_eq!(ask(d, f, 0, lock()), error(ErrorCode::InsufficientEntropy));
-        f.entropy = true;
-        assert_eq!(ask(d, f, 0, lock()), Response::Lock([9; 32]));
-        for (offset, length) in [(1000, 8), (0, 0)] {
-            let part = Request::GetReport(ReportRequest {
-                offset: U16::new(offset),
-                length: U16::new(length),
-            });
-            assert_eq!(ask(d, f, 0, part), error(ErrorCode::InvalidRequest));
-        }
-    }
-
-    #[test]
-    fn misbehaviour() {
-        let (mut dsm, mut functions) = (Dsm::new(2, 40), Functions::new());
-        dsm.force_next(Some(State::Run));
-        assert_eq!(
-            ask(&mut dsm, &mut functions, 1, lock()),
-            Response::Lock([9; 32])
-        );
-        assert_eq!(dsm.state(1), Some(State::Run));
-        assert_eq!(
-            ask(&mut dsm, &mut functions, 1, Request::Stop),
-            Response::Stop
-        );
-        assert_eq!(dsm.state(1), Some(State::Unlocked));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
-            let _ = Dsm::new(2, 40).respond(&mut Functions::new(), &bytes);
-        }
-
-        #[test]
-        fn any_body(code in 0x80u8..0x90, body in proptest::collection::vec(any::<u8>(), 0..80)) {
-            let bytes = crate::header::message(code, InterfaceId::of(1), &body);
-            let answer = Dsm::new(2, 40).respond(&mut Functions::new(), &bytes);
-            prop_assert!(Response::decode(&answer).is_ok());
-        }
-    }
-}
+mod tests;

@@ -5,8 +5,8 @@
 //! The protocol runs between the TEE Security Manager (TSM) of a platform and the Device Security
 //! Manager (DSM) of a device. This crate has the messages ([`Request`], [`Response`], one file per
 //! message), the sequences that a TSM runs ([`Procedure`]) and the state machines of a device
-//! ([`Dsm`]). Bytes go in and bytes come out: how they travel (SPDM vendor defined messages, in or
-//! outside of a session) is somebody else's business.
+//! ([`Dsm`]). Bytes go in and bytes come out: how they travel (SPDM vendor defined messages in a
+//! session, never outside of one) is somebody else's business; the DSM is told in which session.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -23,6 +23,7 @@ pub mod capabilities;
 mod dsm;
 pub mod error;
 mod header;
+mod hosting;
 mod interface;
 pub mod interface_report;
 pub mod lock;
@@ -37,9 +38,10 @@ mod state;
 pub mod vdm;
 pub mod version;
 
-pub use dsm::{Dsm, Hosting};
+pub use dsm::Dsm;
 pub use error::ErrorCode;
 pub use header::{Header, InterfaceId, HEADER_SIZE};
+pub use hosting::{Features, Hosting};
 pub use interface::{Interface, Lock};
 pub use interface_report::InterfaceReport;
 pub use procedure::{Fault, Operation, Procedure, Step};

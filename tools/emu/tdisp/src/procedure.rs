@@ -75,6 +75,7 @@ pub struct Procedure {
     interface: InterfaceId,
     operation: Operation,
     phase: Phase,
+    stream: u8,
     lock_flags: Flags,
     read: usize,
     state: Option<State>,
@@ -92,11 +93,17 @@ impl Procedure {
                 Operation::State => Phase::After,
                 Operation::Start(_) | Operation::Stop | Operation::Report => Phase::Act,
             },
+            stream: 0,
             lock_flags: Flags(0),
             read: 0,
             state: None,
             nonce: None,
         }
+    }
+
+    /// Locks with this default IDE stream; it is stream 0 otherwise.
+    pub fn on_stream(self, stream: u8) -> Self {
+        Self { stream, ..self }
     }
 
     /// The first request.
@@ -171,7 +178,7 @@ impl Procedure {
             (Phase::Capabilities, _) => Request::GetCapabilities(0),
             (Phase::Act, Operation::Lock) => Request::Lock(LockRequest {
                 flags: U16::new(self.lock_flags.0),
-                default_stream: 0,
+                default_stream: self.stream,
                 reserved: 0,
                 mmio_reporting_offset: U64::new(0),
                 bind_p2p_mask: U64::new(0),
@@ -219,6 +226,8 @@ mod tests {
     use crate::{Dsm, ErrorCode, Hosting, InterfaceReport};
     use proptest::prelude::*;
 
+    const SESSION: u32 = 0x8001_0002;
+
     struct Functions;
 
     impl Hosting for Functions {
@@ -231,6 +240,9 @@ mod tests {
                 ..Default::default()
             })
         }
+        fn stream_is_ready(&self, stream: u8, session: u32) -> bool {
+            stream == 7 && session == SESSION
+        }
         fn nonce(&mut self) -> Option<Nonce> {
             Some([3; 32])
         }
@@ -238,13 +250,20 @@ mod tests {
     }
 
     fn run(dsm: &mut Dsm, operation: Operation) -> (Result<Vec<u8>, Fault>, Procedure, usize) {
-        let mut procedure = Procedure::new(0x100, operation);
+        let procedure = Procedure::new(0x100, operation).on_stream(7);
+        through(dsm, procedure)
+    }
+
+    fn through(
+        dsm: &mut Dsm,
+        mut procedure: Procedure,
+    ) -> (Result<Vec<u8>, Fault>, Procedure, usize) {
         let mut request = Some(procedure.begin());
         let mut object = Vec::new();
         let mut count = 0;
         while let Some(bytes) = request {
             count += 1;
-            let answer = dsm.respond(&mut Functions, &bytes);
+            let answer = dsm.respond(&mut Functions, SESSION, &bytes);
             match procedure.take(&answer) {
                 Ok(step) => {
                     object.extend(
@@ -287,6 +306,9 @@ mod tests {
         let refused = Fault::Refused(ErrorCode::InvalidInterfaceState as u32);
         assert_eq!(run(&mut dsm, Operation::Start([0; 32])).0, Err(refused));
         assert_eq!(run(&mut dsm, Operation::Report).0, Err(refused));
+        let stream_0 = Procedure::new(0x100, Operation::Lock);
+        let refused = Fault::Refused(ErrorCode::InvalidRequest as u32);
+        assert_eq!(through(&mut dsm, stream_0).0, Err(refused));
         dsm.force_next(Some(State::Unlocked));
         assert_eq!(
             run(&mut dsm, Operation::Lock).0,

@@ -80,10 +80,14 @@ pub fn serve(platform: &Shared, listener: &UnixListener) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Identity;
     use proptest::prelude::*;
+    use std::sync::OnceLock;
 
     fn platform() -> Platform {
-        Platform::new(crate::identity::chain().unwrap())
+        static IDENTITY: OnceLock<Identity> = OnceLock::new();
+        let identity = IDENTITY.get_or_init(|| Identity::generate().unwrap());
+        Platform::new(identity.clone())
     }
 
     #[test]
@@ -100,7 +104,7 @@ mod tests {
         assert_eq!(
             ask("state\n").as_deref(),
             Some(
-                "ok {\"tdi\":[0,0,0],\"doe\":0,\"rmi\":0,\"pdevs\":0,\"vdevs\":0,\"realms\":0,\"granules\":0}"
+                "ok {\"tdi\":[0,0,0],\"session\":0,\"stream\":\"none\",\"doe\":0,\"rmi\":0,\"pdevs\":0,\"vdevs\":0,\"realms\":0,\"granules\":0}"
             )
         );
         assert_eq!(ask("set tdi-error 2\n").as_deref(), Some("ok"));

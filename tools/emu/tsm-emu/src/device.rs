@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The device: its functions, the DSM that watches them, and the SPDM responder behind the DOE
-//! mailbox of function 0.
+//! The device: its functions, the DSM that watches them, the port that its IDE streams end at, and
+//! the SPDM responder behind the DOE mailbox of function 0.
 
-use crate::config_space::data_object_exchange;
+mod services;
+
+use crate::capture::{Capture, Direction};
+use crate::config_space::express::Topology;
+use crate::config_space::{data_object_exchange, ide};
 use crate::doe::{self, Answer, Mailbox, Object, TYPE_CMA, TYPE_DISCOVERY, TYPE_SECURED_CMA};
 use crate::endpoint::Endpoint;
+use crate::identity::{Identity, Presented};
 use crate::knobs::ExchangeKnobs;
-use spdm::{vendor, Block, CertificateChain, MeasurementRecord, Responder, Services};
-use std::time::Instant;
+use ide_km::Port;
+use services::Facilities;
+use spdm::{measurements, Block, Carriage, MeasurementRecord, Mischief, Packet, Responder};
+use std::time::{Instant, SystemTime};
 use tdisp::lock::Flags;
-use tdisp::{Dsm, Hosting, InterfaceId, InterfaceReport, Lock, Nonce, State};
-use tracing::{debug, info};
+use tdisp::{Dsm, Lock, State};
+use tracing::{debug, info, warn};
 
 /// How many functions the device has.
 pub const FUNCTIONS: usize = 3;
@@ -19,8 +26,6 @@ pub const FUNCTIONS: usize = 3;
 /// Most bytes of an interface report in one message. It is less than a report has, so that
 /// requesters have to put portions together.
 const REPORT_PORTION: usize = 64;
-/// Most bytes of a measurement block, so that each fits in a message.
-const BLOCK_MAX: usize = 4000;
 /// Words in an object that is far larger than asked for: 64 KiB.
 const OVERSIZE_WORDS: usize = 16 * 1024 - doe::HEADER_WORDS;
 /// An object type that nobody asked for.
@@ -33,35 +38,68 @@ const MEASURED: [&str; 4] = [
     "hardware configuration",
     "firmware configuration",
 ];
+/// The same device with another firmware.
+const ALTERED: [&str; 4] = [
+    "boot rom",
+    "somebody else's firmware",
+    "hardware configuration",
+    "firmware configuration",
+];
 
 /// The device.
 #[derive(Debug)]
 pub struct Device {
     functions: Vec<Endpoint>,
+    topology: Topology,
     mailbox: Mailbox,
     dsm: Dsm,
+    port: Port,
     responder: Responder,
-    chain: CertificateChain,
+    identity: Identity,
+    presented: Presented,
+    /// What its vendor says that it measures.
     record: MeasurementRecord,
+    /// What it measures in its stead.
+    altered: Option<MeasurementRecord>,
     lies: bool,
     exchanges: u64,
+    capture: Option<Capture>,
 }
 
 impl Device {
-    /// With this certificate chain, just powered on.
-    pub fn new(chain: CertificateChain) -> Self {
+    /// With this identity, below a root port, just powered on.
+    pub fn new(identity: Identity) -> Self {
         Self {
             functions: (0..FUNCTIONS)
                 .map(|number| Endpoint::new(number as u8))
                 .collect(),
+            topology: Topology::default(),
             mailbox: Mailbox::default(),
             dsm: Dsm::new(FUNCTIONS, REPORT_PORTION),
+            port: ide::port(),
             responder: Responder::new(),
-            chain,
+            identity,
+            presented: Presented::default(),
             record: honest_record(),
+            altered: None,
             lies: false,
             exchanges: 0,
+            capture: None,
         }
+    }
+
+    /// The same device in this place, just powered on.
+    pub fn in_topology(mut self, topology: Topology) -> Self {
+        self.functions = (0..FUNCTIONS)
+            .map(|number| Endpoint::in_topology(number as u8, topology))
+            .collect();
+        self.topology = topology;
+        self
+    }
+
+    /// Records what goes through its mailbox of types CMA and secured CMA from now on.
+    pub fn record_to(&mut self, capture: Capture) {
+        self.capture = Some(capture);
     }
 
     /// Reads configuration space of a function.
@@ -81,7 +119,10 @@ impl Device {
                     *to = *from;
                 }
             }
-            None => endpoint.read_config(offset, data),
+            None => match ide_register(endpoint, &self.port, offset) {
+                Some(register) => ide::read(&self.port, register, data),
+                None => endpoint.read_config(offset, data),
+            },
         }
     }
 
@@ -102,6 +143,11 @@ impl Device {
             if let Ok(word) = <[u8; 4]>::try_from(data) {
                 self.write_mailbox(register, u32::from_le_bytes(word), knobs, now);
             }
+            return;
+        }
+        if let Some(register) = ide_register(endpoint, &self.port, offset) {
+            ide::write(&mut self.port, register, data);
+            services::tell_of_lost_streams(&mut self.port, &mut self.dsm);
             return;
         }
         let change = endpoint.write_config(offset, data);
@@ -149,7 +195,9 @@ impl Device {
             endpoint.reset();
         }
         self.mailbox.abort();
-        self.responder.reset();
+        self.with_services(|responder, services| responder.reset(services));
+        self.port.reset();
+        services::tell_of_lost_streams(&mut self.port, &mut self.dsm);
         self.dsm.reset();
     }
 
@@ -171,9 +219,19 @@ impl Device {
             .any(|(_, base, size)| base != 0 && address >= base && address - base < size)
     }
 
-    /// How many data objects of type CMA it was sent.
+    /// How many data objects of types CMA and secured CMA it was sent.
     pub fn exchanges(&self) -> u64 {
         self.exchanges
+    }
+
+    /// Id of its SPDM session, if there is one.
+    pub fn session(&self) -> Option<u32> {
+        self.responder.session()
+    }
+
+    /// The port that its IDE streams end at.
+    pub fn port(&self) -> &Port {
+        &self.port
     }
 
     /// Whether reports hold addresses that are not the assigned ones.
@@ -186,44 +244,87 @@ impl Device {
         self.lies = lies;
     }
 
+    /// How its responder misbehaves.
+    pub fn mischief(&mut self) -> &mut Mischief {
+        &mut self.responder.mischief
+    }
+
+    /// Which certificate chain it shows.
+    pub fn presented(&self) -> Presented {
+        self.presented
+    }
+
+    /// Makes it show a certificate chain.
+    pub fn present(&mut self, presented: Presented) {
+        self.presented = presented;
+    }
+
+    /// What its vendor says that it measures, as digests where it has them: the reference values that
+    /// come with it.
+    pub fn reference_values(&self) -> Vec<u8> {
+        self.record.encode(false)
+    }
+
     /// Bytes in the measurement record, as digests.
     pub fn measurement_bytes(&self) -> usize {
         self.record.encode(false).len()
     }
 
-    /// Makes the measurement record this long, or as it is by itself with 0. Returns whether there
-    /// is such a record.
+    /// Makes the measurement record, and with it the reference values, this long, or as it is by
+    /// itself with 0. Returns whether there is such a record.
     pub fn set_measurement_bytes(&mut self, size: usize) -> bool {
         let record = match size {
             0 => Some(honest_record()),
-            size => MeasurementRecord::of_size(size, BLOCK_MAX),
+            size => MeasurementRecord::of_size(size, measurements::BLOCK_MAX),
         };
         let possible = record.is_some();
         self.record = record.unwrap_or_else(honest_record);
         possible
     }
 
-    /// Answers an SPDM request, as the mailbox would have it answered.
-    pub fn respond(&mut self, request: &[u8]) -> Vec<u8> {
+    /// Whether it measures something else than its vendor says.
+    pub fn is_altered(&self) -> bool {
+        self.altered.is_some()
+    }
+
+    /// Makes it measure something else than its vendor says, or not.
+    pub fn set_altered(&mut self, altered: bool) {
+        self.altered = altered.then(|| record_of(&ALTERED));
+    }
+
+    /// Answers a message, as the mailbox would have it answered.
+    pub fn respond(&mut self, request: &Packet) -> Option<Packet> {
+        self.with_services(|responder, services| responder.respond(services, request))
+    }
+
+    fn with_services<T>(
+        &mut self,
+        act: impl FnOnce(&mut Responder, &mut Facilities<'_>) -> T,
+    ) -> T {
         let Self {
             functions,
+            topology,
             dsm,
+            port,
             responder,
-            chain,
+            identity,
+            presented,
             record,
+            altered,
             lies,
             ..
         } = self;
-        let mut facilities = Facilities {
-            chain,
-            record,
+        let mut services = Facilities {
+            chain: identity.chain(*presented),
+            key: identity.key(),
+            record: altered.as_ref().unwrap_or(record),
             dsm,
-            functions: Functions {
-                functions,
-                lies: *lies,
-            },
+            port,
+            functions,
+            topology: *topology,
+            lies: *lies,
         };
-        responder.respond(&mut facilities, request)
+        act(responder, &mut services)
     }
 
     fn lock(&self, function: usize) -> Option<&Lock> {
@@ -251,30 +352,54 @@ impl Device {
         if object.vendor != doe::VENDOR_PCI_SIG {
             return Answer::Discard;
         }
-        match object.kind {
-            TYPE_DISCOVERY => Answer::Object(discovery(object), now),
-            TYPE_CMA => {
-                self.exchanges += 1;
-                if ExchangeKnobs::take(&mut knobs.no_answer) {
-                    return Answer::Never;
-                }
-                let response = self.respond(&object.bytes());
-                debug!(request = ?object.payload.first(), length = response.len(), "SPDM");
-                let mut answer = Object::of_bytes(TYPE_CMA, &response);
-                if ExchangeKnobs::take(&mut knobs.short) {
-                    answer.payload.truncate(1);
-                } else if ExchangeKnobs::take(&mut knobs.oversize) {
-                    answer.payload.resize(OVERSIZE_WORDS, 0);
-                } else if ExchangeKnobs::take(&mut knobs.wrong_type) {
-                    answer.kind = WRONG_TYPE;
-                }
-                Answer::Object(answer, now + knobs.late)
-            }
-            // There is no session that it could belong to.
-            TYPE_SECURED_CMA => Answer::Error,
-            _ => Answer::Discard,
+        if object.kind == TYPE_DISCOVERY {
+            return Answer::Object(discovery(object), now);
+        }
+        let Some(carriage) = Carriage::of(object.kind) else {
+            return Answer::Discard;
+        };
+        self.exchanges += 1;
+        self.record(Direction::Request, object);
+        if ExchangeKnobs::take(&mut knobs.no_answer) {
+            return Answer::Never;
+        }
+        let bytes = object.bytes();
+        let Some(response) = self.respond(&Packet { carriage, bytes }) else {
+            return Answer::Discard;
+        };
+        debug!(?carriage, length = response.bytes.len(), "SPDM");
+        let kind = response.carriage.data_object_type();
+        let mut answer = Object::of_bytes(kind, &response.bytes);
+        if ExchangeKnobs::take(&mut knobs.short) {
+            answer.payload.truncate(1);
+        } else if ExchangeKnobs::take(&mut knobs.oversize) {
+            answer.payload.resize(OVERSIZE_WORDS, 0);
+        } else if ExchangeKnobs::take(&mut knobs.wrong_type) {
+            answer.kind = WRONG_TYPE;
+        }
+        self.record(Direction::Response, &answer);
+        Answer::Object(answer, now + knobs.late)
+    }
+
+    fn record(&mut self, direction: Direction, object: &Object) {
+        let written = self
+            .capture
+            .as_mut()
+            .map(|capture| capture.record(direction, object, SystemTime::now()));
+        if let Some(Err(error)) = written {
+            warn!(%error, "capture");
+            self.capture = None;
         }
     }
+}
+
+/// Offset in the IDE capability of this offset in configuration space. The header is not part of it:
+/// it is in the chain of capabilities.
+fn ide_register(endpoint: &Endpoint, port: &Port, offset: usize) -> Option<usize> {
+    let register = offset.checked_sub(endpoint.ide()?)?;
+    (size_of::<u32>()..port.size())
+        .contains(&register)
+        .then_some(register)
 }
 
 /// Register of the mailbox at this offset in configuration space, from the capability's.
@@ -306,90 +431,15 @@ fn discovery(request: &Object) -> Object {
 }
 
 fn honest_record() -> MeasurementRecord {
-    let blocks = MEASURED
+    record_of(&MEASURED)
+}
+
+fn record_of(measured: &[&str]) -> MeasurementRecord {
+    let blocks = measured
         .iter()
         .map(|what| Block {
             content: format!("tsm-emu {what}").into_bytes(),
         })
         .collect();
     MeasurementRecord::new(blocks).unwrap_or_default()
-}
-
-fn random() -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).ok().map(|()| bytes)
-}
-
-struct Functions<'a> {
-    functions: &'a mut [Endpoint],
-    lies: bool,
-}
-
-impl Functions<'_> {
-    /// Whether a BAR of this function overlaps one of another's.
-    fn overlaps(&self, tdi: usize) -> bool {
-        let all = || {
-            let numbered = self.functions.iter().enumerate();
-            numbered.flat_map(|(function, endpoint)| {
-                endpoint
-                    .bars()
-                    .map(move |(bar, base, size)| ((function, bar), base, size))
-            })
-        };
-        all()
-            .filter(|((function, _), ..)| *function == tdi)
-            .any(|(one, base, size)| {
-                all().any(|(other, from, length)| {
-                    other != one && base < from + length && from < base + size
-                })
-            })
-    }
-}
-
-impl Hosting for Functions<'_> {
-    /// The device does not care which bus it is on; it is device 0 there.
-    fn find(&self, interface: InterfaceId) -> Option<usize> {
-        let device_and_function = usize::from(interface.requester_id() & 0xff);
-        (device_and_function < self.functions.len()).then_some(device_and_function)
-    }
-
-    fn report(&self, tdi: usize, flags: Flags) -> Option<InterfaceReport> {
-        let report = self.functions.get(tdi)?.report(flags, self.lies)?;
-        (!self.overlaps(tdi)).then_some(report)
-    }
-
-    fn nonce(&mut self) -> Option<Nonce> {
-        random()
-    }
-
-    fn scrub(&mut self, tdi: usize) {
-        if let Some(endpoint) = self.functions.get_mut(tdi) {
-            endpoint.scrub();
-        }
-    }
-}
-
-struct Facilities<'a> {
-    chain: &'a CertificateChain,
-    record: &'a MeasurementRecord,
-    dsm: &'a mut Dsm,
-    functions: Functions<'a>,
-}
-
-impl Services for Facilities<'_> {
-    fn chain(&self, slot: u8) -> Option<&[u8]> {
-        (slot == 0).then(|| self.chain.as_bytes())
-    }
-
-    fn measurements(&self) -> &MeasurementRecord {
-        self.record
-    }
-
-    fn nonce(&mut self) -> Option<[u8; 32]> {
-        random()
-    }
-
-    fn vendor_defined(&mut self, protocol: u8, payload: &[u8]) -> Option<Vec<u8>> {
-        (protocol == vendor::PROTOCOL_TDISP).then(|| self.dsm.respond(&mut self.functions, payload))
-    }
 }

@@ -82,6 +82,21 @@ impl Object {
             .collect()
     }
 
+    /// The whole object, with its header.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.encode()
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .collect()
+    }
+
+    /// Of the bytes of a whole object, if that is what they are.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (words, rest) = bytes.as_chunks();
+        let words: Vec<u32> = words.iter().copied().map(u32::from_le_bytes).collect();
+        rest.is_empty().then(|| Self::decode(&words)).flatten()
+    }
+
     fn encode(&self) -> VecDeque<u32> {
         let length = (self.payload.len() + HEADER_WORDS) % WORDS_MAX;
         let header = [

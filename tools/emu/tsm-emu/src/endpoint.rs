@@ -8,6 +8,7 @@
 //! | 2 | 16 KiB of memory, for the TVM only |
 //! | 4 | MSI-X table and, on a page of its own, the PBA |
 
+use crate::config_space::express::Topology;
 use crate::config_space::{
     self, access_control, bar, data_object_exchange, express, ide, msix, power_management,
     ConfigSpace, Identity, COMMAND, COMMAND_BUS_MASTER, COMMAND_MEMORY,
@@ -58,14 +59,20 @@ pub struct Endpoint {
     express: usize,
     msix: usize,
     exchange: Option<usize>,
+    ide: Option<usize>,
     registers: Registers,
     memory: Vec<u8>,
     msix_memory: Vec<u8>,
 }
 
 impl Endpoint {
-    /// The function of this number. Function 0 has what the device has once.
+    /// The function of this number, below a root port. Function 0 has what the device has once.
     pub fn new(number: u8) -> Self {
+        Self::in_topology(number, Topology::default())
+    }
+
+    /// The same, in this place.
+    pub fn in_topology(number: u8, topology: Topology) -> Self {
         let mut config = ConfigSpace::new(&Identity {
             vendor: PCI_VENDOR,
             device: PCI_DEVICE_ENDPOINT,
@@ -76,7 +83,7 @@ impl Endpoint {
             config.add_bar(index, size);
         }
         config.add_capability(power_management::ID, &power_management::body());
-        let express = config.add_capability(express::ID, &express::body());
+        let express = config.add_capability(express::ID, &express::body(topology));
         let msix_body = msix::body(VECTORS, MSIX_BAR as u32, MSIX_TABLE, MSIX_PBA);
         let msix = config.add_capability(msix::ID, &msix_body);
         config.add_extended(
@@ -84,6 +91,7 @@ impl Endpoint {
             access_control::VERSION,
             &access_control::body(),
         );
+        let mut ide_at = None;
         let exchange = (number == 0).then(|| {
             let body = data_object_exchange::body();
             let offset = config.add_extended(
@@ -91,7 +99,10 @@ impl Endpoint {
                 data_object_exchange::VERSION,
                 &body,
             );
-            config.add_extended(ide::ID, ide::VERSION, &ide::body());
+            // Where there is no link, there is nothing to encrypt.
+            if topology == Topology::Endpoint {
+                ide_at = Some(config.add_extended(ide::ID, ide::VERSION, &ide::body()));
+            }
             offset
         });
         Self {
@@ -101,6 +112,7 @@ impl Endpoint {
             express,
             msix,
             exchange,
+            ide: ide_at,
             registers: Registers::new(u32::from(number)),
             memory: vec![0; MEMORY_SIZE],
             msix_memory: vec![0; MSIX_SIZE],
@@ -118,6 +130,11 @@ impl Endpoint {
     /// Offset of the DOE capability, if it is here.
     pub fn exchange(&self) -> Option<usize> {
         self.exchange
+    }
+
+    /// Offset of the IDE capability, if it is here. Its registers are those of a port.
+    pub fn ide(&self) -> Option<usize> {
+        self.ide
     }
 
     /// Reads configuration space.
@@ -380,6 +397,18 @@ mod tests {
         let device_capabilities = endpoint.config.u32(endpoint.express + 4);
         assert_ne!(device_capabilities & 1 << 30, 0);
         assert_ne!(device_capabilities & 1 << 28, 0);
+    }
+
+    #[test]
+    fn in_the_root_complex() {
+        let below_a_port = Endpoint::new(0);
+        assert_eq!(below_a_port.config.u16(below_a_port.express + 2) >> 4, 0);
+        assert_ne!(below_a_port.config.u32(below_a_port.express + 0xc), 0);
+        let integrated = Endpoint::in_topology(0, Topology::RootComplex);
+        // An integrated endpoint; no link, so no IDE either.
+        assert_eq!(integrated.config.u16(integrated.express + 2) >> 4, 9);
+        assert_eq!(integrated.config.u32(integrated.express + 0xc), 0);
+        assert_eq!(walk(&integrated).1, [0x0d, 0x2e]);
     }
 
     #[test]

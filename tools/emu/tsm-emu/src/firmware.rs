@@ -3,7 +3,11 @@
 //! The TSM firmware: a PCI function with a mailbox, and the RMM behind it.
 
 mod mailbox;
+mod references;
 pub mod rmm;
+pub mod root_port;
+
+pub use references::References;
 
 use crate::config_space::{power_management, ConfigSpace, Identity, COMMAND, COMMAND_BUS_MASTER};
 use crate::device::Device;
@@ -11,13 +15,18 @@ use crate::dma::DmaMap;
 use crate::knobs::{ExchangeKnobs, FirmwareKnobs};
 use mailbox::{Event, Mailbox};
 use rmm::{Counts, Ground, Kind, Rmm};
+use root_port::RootPort;
 use std::io;
+use std::ops::Range;
 use std::time::Instant;
 use tracing::debug;
-use tsm_wire::mailbox::{BAR_SIZE, PCI_DEVICE, PCI_VENDOR};
+use tsm_wire::mailbox::{BAR_SIZE, PCI_DEVICE, PCI_VENDOR, ROOT_PORT, ROOT_PORT_LEN};
 
 /// BAR of the mailbox.
 pub const MAILBOX_BAR: usize = 0;
+
+/// The window in it through which the root port's IDE capability is seen.
+const WINDOW: Range<usize> = ROOT_PORT..ROOT_PORT + ROOT_PORT_LEN;
 
 /// SMBus controller: what Linux looks for at the address of the IOAPIC in the table of an AMD
 /// IOMMU, before it lets interrupts be remapped.
@@ -65,9 +74,8 @@ impl Ground for Machine<'_> {
 }
 
 impl Firmware {
-    /// Just powered on.
-    #[allow(clippy::new_without_default)]
-    pub fn new() -> Self {
+    /// Just powered on, with what devices are compared with.
+    pub fn new(references: References) -> Self {
         let mut config = ConfigSpace::new(&Identity {
             vendor: PCI_VENDOR,
             device: PCI_DEVICE,
@@ -80,7 +88,7 @@ impl Firmware {
             reset_config: config.clone(),
             config,
             mailbox: Mailbox::new(),
-            rmm: Rmm::default(),
+            rmm: Rmm::new(references),
             memory: DmaMap::default(),
         }
     }
@@ -104,12 +112,24 @@ impl Firmware {
         self.config.write(offset, data);
     }
 
-    /// Reads the mailbox.
+    /// Reads the mailbox, or the root port's registers.
     pub fn read_mailbox(&self, offset: usize, data: &mut [u8]) {
-        self.mailbox.read(offset, data);
+        if !WINDOW.contains(&offset) {
+            self.mailbox.read(offset, data);
+            return;
+        }
+        let register = offset - WINDOW.start;
+        let word = self.rmm.root_port().read(register & !3).to_le_bytes();
+        let inside = word.get(register & 3..).unwrap_or_default();
+        for (to, from) in data
+            .iter_mut()
+            .zip(inside.iter().chain(std::iter::repeat(&0)))
+        {
+            *to = *from;
+        }
     }
 
-    /// Writes the mailbox, which may run a call.
+    /// Writes the mailbox, which may run a call, or the root port's registers.
     pub fn write_mailbox(
         &mut self,
         offset: usize,
@@ -118,6 +138,15 @@ impl Firmware {
         knobs: &mut FirmwareKnobs,
         now: Instant,
     ) {
+        if WINDOW.contains(&offset) {
+            // The registers take whole words.
+            let register = offset - WINDOW.start;
+            if let (0, Ok(word)) = (register & 3, <[u8; 4]>::try_from(data)) {
+                let root_port = self.rmm.root_port_mut();
+                root_port.write(register, u32::from_le_bytes(word));
+            }
+            return;
+        }
         if self.mailbox.write(offset, data) != Event::Ring {
             return;
         }
@@ -137,6 +166,21 @@ impl Firmware {
         };
         let results = self.rmm.call(&machine, knobs, now, &registers);
         self.mailbox.finish(results);
+    }
+
+    /// What devices are compared with from now on.
+    pub fn set_references(&mut self, references: References) {
+        self.rmm.set_references(references);
+    }
+
+    /// What devices are compared with.
+    pub fn references(&self) -> &References {
+        self.rmm.references()
+    }
+
+    /// The root port's IDE.
+    pub fn root_port(&self) -> &RootPort {
+        self.rmm.root_port()
     }
 
     /// Memory that the function may reach.

@@ -3,7 +3,10 @@
 //! Misbehaviour on command. A knob that is 0 means honesty.
 
 use crate::device::FUNCTIONS;
+use crate::firmware::References;
+use crate::identity::Presented;
 use crate::platform::Platform;
+use spdm::Mischief;
 use std::time::{Duration, Instant};
 use tdisp::State;
 use thiserror::Error;
@@ -67,7 +70,7 @@ pub enum KnobError {
 }
 
 /// The knobs by name.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 22] = [
     "doe-no-answer",
     "doe-late-ms",
     "doe-short",
@@ -81,6 +84,15 @@ const NAMES: [&str; 13] = [
     "tdi-error",
     "measurement-bytes",
     "report-lie",
+    "spdm-wrong-signature",
+    "stale-nonce",
+    "secured-bit-flip",
+    "secured-replay",
+    "secured-skip",
+    "session-lost",
+    "cert-expired",
+    "cert-foreign",
+    "measurement-wrong",
 ];
 
 fn number(text: &str) -> Option<u64> {
@@ -97,6 +109,28 @@ fn call(value: u64) -> Option<Option<Fid>> {
     }
 }
 
+/// The counter of a knob that makes the device's responder misbehave.
+fn mischief<'a>(mischief: &'a mut Mischief, name: &str) -> Option<&'a mut u32> {
+    Some(match name {
+        "spdm-wrong-signature" => &mut mischief.wrong_signature,
+        "stale-nonce" => &mut mischief.stale_nonce,
+        "secured-bit-flip" => &mut mischief.flip_bit,
+        "secured-replay" => &mut mischief.replay,
+        "secured-skip" => &mut mischief.skip,
+        "session-lost" => &mut mischief.lose_session,
+        _ => return None,
+    })
+}
+
+/// The chain that a knob makes the device show.
+fn presented(name: &str) -> Option<Presented> {
+    match name {
+        "cert-expired" => Some(Presented::Expired),
+        "cert-foreign" => Some(Presented::Foreign),
+        _ => None,
+    }
+}
+
 impl Platform {
     /// Turns a knob.
     pub fn set_knob(&mut self, name: &str, text: &str, now: Instant) -> Result<(), KnobError> {
@@ -110,6 +144,19 @@ impl Platform {
             return Ok(());
         }
         let value = number(text).ok_or_else(bad)?;
+        if let Some(count) = mischief(self.device.mischief(), name) {
+            *count = u32::try_from(value).map_err(|_| bad())?;
+            return Ok(());
+        }
+        if let Some(chain) = presented(name) {
+            // It can show one chain only: turning one knob turns the other one back.
+            if value != 0 {
+                self.device.present(chain);
+            } else if self.device.presented() == chain {
+                self.device.present(Presented::Own);
+            }
+            return Ok(());
+        }
         let (exchange, firmware) = (&mut self.knobs.exchange, &mut self.knobs.firmware);
         match name {
             "doe-no-answer" => exchange.no_answer = value,
@@ -140,10 +187,13 @@ impl Platform {
                 }
             }
             "measurement-bytes" => {
-                if !self.device.set_measurement_bytes(value as usize) {
+                let possible = self.device.set_measurement_bytes(value as usize);
+                self.publish_measurements();
+                if !possible {
                     return Err(bad());
                 }
             }
+            "measurement-wrong" => self.device.set_altered(value != 0),
             _ => self.device.set_lies(value != 0),
         }
         Ok(())
@@ -151,6 +201,12 @@ impl Platform {
 
     /// What a knob is at.
     pub fn knob(&mut self, name: &str, now: Instant) -> Result<String, KnobError> {
+        if let Some(count) = mischief(self.device.mischief(), name) {
+            return Ok(count.to_string());
+        }
+        if let Some(chain) = presented(name) {
+            return Ok(u8::from(self.device.presented() == chain).to_string());
+        }
         let (exchange, firmware) = (&self.knobs.exchange, &self.knobs.firmware);
         let fid =
             |fid: Option<Fid>| fid.map_or("0".to_owned(), |fid| format!("{:#x}", u64::from(fid)));
@@ -176,6 +232,7 @@ impl Platform {
             "tdi-error" => "0".to_owned(),
             "measurement-bytes" => self.device.measurement_bytes().to_string(),
             "report-lie" => u8::from(self.device.lies()).to_string(),
+            "measurement-wrong" => u8::from(self.device.is_altered()).to_string(),
             _ => return Err(KnobError::Unknown(name.to_owned())),
         })
     }
@@ -185,7 +242,24 @@ impl Platform {
         self.knobs = Knobs::default();
         self.device.dsm().force_next(None);
         self.device.set_measurement_bytes(0);
+        self.publish_measurements();
         self.device.set_lies(false);
+        self.device.set_altered(false);
+        self.device.present(Presented::Own);
+        for name in NAMES {
+            if let Some(count) = mischief(self.device.mischief(), name) {
+                *count = 0;
+            }
+        }
+    }
+
+    /// The device's vendor says what it measures now.
+    fn publish_measurements(&mut self) {
+        let roots = self.firmware.references().roots.clone();
+        self.firmware.set_references(References {
+            roots,
+            measurements: self.device.reference_values(),
+        });
     }
 }
 
@@ -195,10 +269,14 @@ mod tests {
 
     #[test]
     fn every_knob_turns_and_turns_back() {
-        let mut platform = Platform::new(crate::identity::chain().unwrap());
+        let mut platform = Platform::new(crate::identity::Identity::generate().unwrap());
         let now = Instant::now();
         let before: Vec<_> = NAMES.map(|name| platform.knob(name, now).unwrap()).into();
         for name in NAMES {
+            // Turning one of these turns the other one back.
+            if name == "cert-foreign" {
+                platform.set_knob("cert-expired", "0", now).unwrap();
+            }
             let value = match name {
                 "fw-error-before" | "fw-error-after" => "0x1d3",
                 "measurement-bytes" => "9000",
@@ -217,7 +295,7 @@ mod tests {
 
     #[test]
     fn refusals() {
-        let mut platform = Platform::new(crate::identity::chain().unwrap());
+        let mut platform = Platform::new(crate::identity::Identity::generate().unwrap());
         let now = Instant::now();
         for (name, value) in [
             ("doe-short", "x"),
@@ -226,6 +304,7 @@ mod tests {
             ("fw-error-before", "0x99"),
             ("wrong-state", "4"),
             ("tdi-error", "4"),
+            ("secured-replay", "0x100000000"),
             ("measurement-bytes", "3"),
             ("measurement-bytes", "10000000"),
         ] {

@@ -9,13 +9,16 @@
 //! | [`doe`] | Data Object Exchange mailbox |
 //! | [`endpoint`] | one PCI function of the device |
 //! | [`device`] | the device: its functions, DSM and SPDM responder |
-//! | [`identity`] | the device's certificates |
+//! | [`identity`] | the device's key and certificates |
+//! | [`entropy`] | random bytes |
 //! | [`firmware`] | the TSM firmware's PCI function and what speaks behind it |
 //! | [`dma`] | memory of the guest that a function may reach |
 //! | [`knobs`] | misbehaviour on command |
 //! | [`platform`] | all of that together |
 //! | [`backend`] | a function as vfio-user has it |
 //! | [`control`] | the control socket |
+//! | [`capture`] | a file of data objects |
+//! | [`socket`] | the socket protocol of DMTF's `spdm-emu` |
 //! | [`serve`] | sockets, threads, beginning and end |
 
 #![forbid(unsafe_code)]
@@ -30,15 +33,18 @@
 )]
 
 pub mod backend;
+pub mod capture;
 pub mod config_space;
 pub mod control;
 pub mod device;
 pub mod dma;
 pub mod doe;
 pub mod endpoint;
+pub mod entropy;
 pub mod firmware;
 pub mod identity;
 pub mod knobs;
 pub mod platform;
 mod registers;
 pub mod serve;
+pub mod socket;

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `tsm-emu`: serves the emulated platform to QEMU.
+//! `tsm-emu`: serves the emulated platform to QEMU, or one half of it to DMTF's `spdm-emu`.
 
 #![forbid(unsafe_code)]
 
 use clap::{Parser, Subcommand, ValueEnum};
+use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing::level_filters::LevelFilter;
+use tsm_emu::config_space::express::Topology;
+use tsm_emu::serve::serve;
+use tsm_emu::socket::requester::Part;
+use tsm_emu::socket::run;
 
 /// Emulated TEE-I/O device and TSM firmware for QEMU
 #[derive(Debug, Parser)]
@@ -27,7 +32,88 @@ enum Command {
         /// Directory for the sockets
         #[arg(long)]
         dir: PathBuf,
+        /// Where the device is: below a root port, or in the root complex itself
+        #[arg(long, value_enum, default_value_t = Place::Endpoint)]
+        topology: Place,
+        /// File to record the data objects of types CMA and secured CMA to: pcapng, or pcap if it
+        /// is named *.pcap
+        #[arg(long)]
+        capture: Option<PathBuf>,
     },
+    /// Serve the device to a requester that speaks the socket protocol of DMTF's spdm-emu, with
+    /// transport PCI_DOE, until that shuts it down
+    SpdmResponder {
+        /// Address, such as 127.0.0.1:2323
+        #[arg(long)]
+        listen: String,
+        /// File that the device's root certificate is written to, in DER
+        #[arg(long)]
+        root_out: PathBuf,
+        /// File to record to, as of serve
+        #[arg(long)]
+        capture: Option<PathBuf>,
+    },
+    /// Go once through everything with a responder that speaks that protocol
+    SpdmRequester {
+        /// Address, such as 127.0.0.1:2323
+        #[arg(long)]
+        connect: String,
+        /// File with the root certificate to trust, in DER
+        #[arg(long)]
+        root: PathBuf,
+        /// Port whose stream is keyed
+        #[arg(long, default_value_t = 0)]
+        port_index: u8,
+        /// Requester ID of the function whose TDI is locked
+        #[arg(long, default_value_t = 0)]
+        function: u16,
+        /// File to record to, as of serve
+        #[arg(long)]
+        capture: Option<PathBuf>,
+    },
+}
+
+impl Command {
+    fn run(self) -> Result<(), Box<dyn Error>> {
+        match self {
+            Self::Serve {
+                dir,
+                topology,
+                capture,
+            } => serve(&dir, topology.into(), capture.as_deref())?,
+            Self::SpdmResponder {
+                listen,
+                root_out,
+                capture,
+            } => run::respond(&listen, &root_out, capture.as_deref())?,
+            Self::SpdmRequester {
+                connect,
+                root,
+                port_index: port,
+                function,
+                capture,
+            } => {
+                let part = Part { port, function };
+                run::request(&connect, &root, part, capture.as_deref())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Place {
+    Endpoint,
+    RootComplex,
+}
+
+impl From<Place> for Topology {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Endpoint => Self::Endpoint,
+            Place::RootComplex => Self::RootComplex,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -55,8 +141,7 @@ fn main() -> ExitCode {
         .with_max_level(LevelFilter::from(arguments.log))
         .with_writer(std::io::stderr)
         .init();
-    let Command::Serve { dir } = arguments.command;
-    match tsm_emu::serve::serve(&dir) {
+    match arguments.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tsm-emu: {error}");

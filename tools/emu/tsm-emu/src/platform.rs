@@ -2,10 +2,11 @@
 
 //! The device and the firmware together, as one machine has them.
 
+use crate::config_space::express::Topology;
 use crate::device::{Device, FUNCTIONS};
-use crate::firmware::Firmware;
+use crate::firmware::{Firmware, References};
+use crate::identity::Identity;
 use crate::knobs::Knobs;
-use spdm::CertificateChain;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -21,13 +22,25 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Just powered on; the device has this certificate chain.
-    pub fn new(chain: CertificateChain) -> Self {
+    /// Just powered on; the device has this identity, and the firmware trusts its root.
+    pub fn new(identity: Identity) -> Self {
+        let roots = vec![identity.root().to_vec()];
+        let device = Device::new(identity);
+        let measurements = device.reference_values();
         Self {
-            device: Device::new(chain),
-            firmware: Firmware::new(),
+            device,
+            firmware: Firmware::new(References {
+                roots,
+                measurements,
+            }),
             knobs: Knobs::default(),
         }
+    }
+
+    /// The same, with the device in this place.
+    pub fn in_topology(mut self, topology: Topology) -> Self {
+        self.device = self.device.in_topology(topology);
+        self
     }
 
     /// Writes configuration space of a function of the device.
@@ -48,6 +61,17 @@ impl Platform {
             .write_mailbox(offset, data, &self.device, &mut self.knobs.firmware, now);
     }
 
+    /// How the IDE stream between the root port and the device is.
+    fn stream(&self) -> &'static str {
+        let port = self.device.port();
+        let root_port = self.firmware.root_port();
+        match port.keys().streams().next() {
+            Some(stream) if root_port.agrees_with(port, stream) => "secure",
+            Some(_) => "insecure",
+            None => "none",
+        }
+    }
+
     /// What there is to say about it, as JSON.
     pub fn state(&self) -> String {
         let tdis: Vec<String> = (0..FUNCTIONS)
@@ -55,8 +79,10 @@ impl Platform {
             .collect();
         let counts = self.firmware.counts();
         format!(
-            "{{\"tdi\":[{}],\"doe\":{},\"rmi\":{},\"pdevs\":{},\"vdevs\":{},\"realms\":{},\"granules\":{}}}",
+            "{{\"tdi\":[{}],\"session\":{},\"stream\":\"{}\",\"doe\":{},\"rmi\":{},\"pdevs\":{},\"vdevs\":{},\"realms\":{},\"granules\":{}}}",
             tdis.join(","),
+            self.device.session().unwrap_or(0),
+            self.stream(),
             self.device.exchanges(),
             counts.calls,
             counts.pdevs,

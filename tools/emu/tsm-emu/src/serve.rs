@@ -4,8 +4,10 @@
 //! time, and one for the control socket.
 
 use crate::backend::{Backend, Role};
+use crate::capture::Capture;
+use crate::config_space::express::Topology;
 use crate::device::FUNCTIONS;
-use crate::identity::{self, IdentityError};
+use crate::identity::{Identity, IdentityError};
 use crate::platform::{Platform, Shared};
 use crate::{control, platform};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -42,6 +44,14 @@ pub enum ServeError {
         /// What is wrong.
         error: vfio_user::Error,
     },
+    /// The file to record to could not be made.
+    #[error("{path}: {error}")]
+    Capture {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong.
+        error: io::Error,
+    },
     /// The device has no identity.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -71,10 +81,22 @@ impl Drop for Sockets {
 }
 
 /// Serves a platform on sockets in a directory until its QEMU is gone or a signal comes. Prints
-/// `ready` when the sockets are there.
-pub fn serve(directory: &Path) -> Result<(), ServeError> {
+/// `ready` when the sockets are there. What the device is sent and answers is recorded to `capture`.
+pub fn serve(
+    directory: &Path,
+    topology: Topology,
+    capture: Option<&Path>,
+) -> Result<(), ServeError> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let platform = Shared::new(Platform::new(identity::chain()?));
+    let mut platform = Platform::new(Identity::generate()?).in_topology(topology);
+    if let Some(path) = capture {
+        let capture = Capture::create(path).map_err(|error| {
+            let path = path.to_owned();
+            ServeError::Capture { path, error }
+        })?;
+        platform.device.record_to(capture);
+    }
+    let platform = Shared::new(platform);
     let mut roles = vec![("rmm.sock".to_owned(), Role::Firmware)];
     roles.extend((0..FUNCTIONS).map(|n| (format!("pf{n}.sock"), Role::Endpoint(n))));
     let connected: Vec<_> = roles

@@ -13,11 +13,11 @@
 mod host;
 
 use host::{Host, Tdi, PAGE, RID};
-use tdisp::{InterfaceReport, State};
+use tdisp::{ErrorCode, InterfaceReport, State};
 use tsm_wire::rmi::rtt::{RangeDesc, FLAG_OUTPUT_LIST, FLAG_OUTPUT_SINGLE};
 use tsm_wire::rmi::{
-    DevObject, Fid, PdevState, Status, VdevMeasureParams, VdevState, ABI_VERSION, FEATURE_DA,
-    FEATURE_REGISTER_DA,
+    Detail, DetailClass, DevObject, Fid, PdevState, Status, VdevMeasureParams, VdevState,
+    ABI_VERSION, FEATURE_DA, FEATURE_REGISTER_DA,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -31,9 +31,11 @@ fn discovery() {
         }
     }
     assert_eq!(host.exchange(0, &[3, 0, 0, 0]).unwrap()[..2], [0xff, 0xff]);
-    // A type that is not there gets no answer; a secured message without a session is an error.
+    // A type that is not there gets no answer; a secured message without a session one in the clear.
     assert_eq!(host.exchange(9, &[0; 4]), None);
     assert_eq!(host.exchange(2, &[0; 4]), None);
+    let (kind, answer) = host.wire.last().unwrap();
+    assert_eq!((*kind, answer[1]), (1, 0x7f));
 }
 
 #[test]
@@ -59,11 +61,19 @@ fn connect() {
     let (pdev, kept) = host.connect();
     let vca = kept.object(DevObject::Vca);
     assert_eq!(vca[..8], [0x10, 0x84, 0, 0, 0x10, 0x04, 0, 0]);
-    assert_eq!(vca.len(), 4 + 8 + 20 + 20 + 32 + 36);
+    assert_eq!(vca.len(), 4 + 8 + 20 + 20 + 44 + 48);
     let certificates = kept.object(DevObject::Certificate);
     assert_eq!(certificates[..2], [0x30, 0x82]);
-    assert!(kept.sent >= 5, "the chain comes in portions: {}", kept.sent);
+    assert!(certificates.len() > 4096, "{}", certificates.len());
+    // Three to connect, digests, the chain in portions of 1 KiB, challenge, measurements, key
+    // exchange and finish.
+    assert_eq!(
+        kept.sent,
+        3 + 1 + (certificates.len() + 52).div_ceil(1024) + 4
+    );
+    assert!(host.platform.device.session().is_some());
     host.disconnect(pdev);
+    assert_eq!(host.platform.device.session(), None);
     let counts = host.platform.firmware.counts();
     assert_eq!((counts.pdevs, counts.granules), (0, 0));
     // And again.
@@ -213,8 +223,18 @@ fn three_tdis() {
     let busy = host.call(Fid::VdevCommunicate, &with_page(tdis[1]));
     assert_eq!(busy, Err((Status::Busy, 0)));
     host.call(Fid::VdevAbort, &tdis[0].names).unwrap();
-    assert_eq!(host.state(tdis[0]), VdevState::Error);
-    host.carry(Fid::VdevCommunicate, &tdis[1].names).unwrap();
+    // With the answer that was not waited for the session is lost, and with that every lock.
+    for tdi in tdis {
+        assert_eq!(host.state(tdi), VdevState::Error);
+    }
+    let failed = host.carry(Fid::VdevCommunicate, &tdis[1].names);
+    let refused = Detail {
+        class: DetailClass::Tdisp,
+        value: ErrorCode::InvalidInterfaceState as u16,
+    };
+    assert_eq!(failed.map(drop), Err((Status::ErrorDevice, refused)));
+    let states = [0, 1, 2].map(|function| host.device_state(function));
+    assert_eq!(states, [State::Error; 3]);
 
     for tdi in tdis {
         host.run(Fid::VdevUnlock, tdi).unwrap();
@@ -303,6 +323,8 @@ fn pdev_parameters() {
         Status::ErrorInput
     );
     assert_eq!(attempt(&|p| p.hash_algo = 3), Status::ErrorInput);
+    // A root port has no functions.
+    assert_eq!(attempt(&|p| p.flags = 0), Status::ErrorInput);
     assert_eq!(attempt(&|p| p.reserved[0xfbf] = 1), Status::ErrorInput);
     host.pdev();
     // The same device twice.
@@ -541,6 +563,27 @@ fn device_memory() {
     let unlocked = attempt(&mut host, ipa, ipa + PAGE, single, desc(base, 1));
     assert_eq!(unlocked, Err((Status::ErrorDevice, 0)));
     assert_eq!(host.pdev_state(pdev), PdevState::Ready);
+}
+
+/// Whoever asks for it to be unlocked says that nothing is mapped any more.
+#[test]
+fn no_mapping_while_it_is_unlocked() {
+    let (mut host, tdi) = Host::locked();
+    let (base, ipa) = (host.bar(0, 0), 0x4000_0000);
+    host.delegate(base, base + PAGE).unwrap();
+    host.call(Fid::VdevUnlock, &tdi.names).unwrap();
+    let [rd, _, vdev] = tdi.names;
+    let output = RangeDesc { base, pages: 1 }.raw().unwrap();
+    let arguments = [rd, vdev, ipa, ipa + PAGE, FLAG_OUTPUT_SINGLE, output];
+    let refused = host.call(Fid::RttDevMap, &arguments);
+    assert_eq!(refused, Err((Status::ErrorDevice, 0)));
+    host.carry(Fid::VdevCommunicate, &tdi.names).unwrap();
+    assert_eq!(host.state(tdi), VdevState::Unlocked);
+    let mapped = host.call(
+        Fid::RttDevUnmap,
+        &[rd, ipa, ipa + PAGE, FLAG_OUTPUT_SINGLE, 0],
+    );
+    assert_eq!(mapped, Err((Status::ErrorRtt, ipa)));
 }
 
 #[test]

@@ -4,33 +4,40 @@
 //! them (Arm DEN0137 2.0).
 //!
 //! What the specification leaves to the monitor is as the public TF-RMM has it, with these
-//! exceptions: a PDEV becomes ready without the host giving the device's public key, and there are
-//! no IDE streams, since there is no session yet that a key could come from; a VDEV in error can be
-//! destroyed without being unlocked, since a device that never answers could not be got rid of
-//! otherwise.
+//! exceptions: a PDEV becomes ready without the host giving the device's public key, since the monitor
+//! itself verifies who the device is; a stream whose connection was given up half-way can be
+//! disconnected, and a VDEV in error destroyed without being unlocked, since a device that never
+//! answers could not be got rid of otherwise; and a session that is lost is opened anew when it is
+//! needed, by what is to be done next with the device.
 
 mod communication;
 mod errand;
+mod fault;
 mod granule;
 mod ground;
 mod pdev;
+mod peer;
 mod realm;
 mod rtt;
+mod stream;
 mod vdev;
 
 pub use ground::{Ground, Kind};
 
+use super::references::References;
+use super::root_port::RootPort;
 use crate::knobs::FirmwareKnobs;
 use granule::Granules;
 use pdev::Pdev;
 use realm::Realm;
 use std::collections::BTreeMap;
 use std::time::Instant;
+use stream::Stream;
 use tracing::debug;
 use tsm_wire::mailbox::X_COUNT;
 use tsm_wire::rmi::status::TransportFault;
 use tsm_wire::rmi::{
-    Detail, DetailClass, Fid, Status, ABI_VERSION, FEATURE_DA, FEATURE_MAX_VDEVS_ORDER_SHIFT,
+    Detail, Fid, Status, ABI_VERSION, FEATURE_DA, FEATURE_MAX_VDEVS_ORDER_SHIFT,
     FEATURE_REGISTER_DA,
 };
 use vdev::Vdev;
@@ -91,14 +98,45 @@ impl From<Status> for Refused {
 /// The monitor.
 #[derive(Debug, Default)]
 pub struct Rmm {
+    references: References,
+    root_port: RootPort,
     granules: Granules,
     realms: BTreeMap<u64, Realm>,
     pdevs: BTreeMap<u64, Pdev>,
     vdevs: BTreeMap<u64, Vdev>,
+    streams: BTreeMap<u64, Stream>,
     calls: u64,
 }
 
 impl Rmm {
+    /// Just started, with what it compares devices with.
+    pub fn new(references: References) -> Self {
+        Self {
+            references,
+            ..Self::default()
+        }
+    }
+
+    /// What it compares devices with.
+    pub fn references(&self) -> &References {
+        &self.references
+    }
+
+    /// What it compares devices with from now on.
+    pub fn set_references(&mut self, references: References) {
+        self.references = references;
+    }
+
+    /// The root port's IDE.
+    pub fn root_port(&self) -> &RootPort {
+        &self.root_port
+    }
+
+    /// The root port's IDE, for the host to configure.
+    pub fn root_port_mut(&mut self) -> &mut RootPort {
+        &mut self.root_port
+    }
+
     /// Makes a call.
     pub fn call(
         &mut self,
@@ -131,10 +169,11 @@ impl Rmm {
         self.calls += 1;
     }
 
-    /// Forgets everything.
+    /// Forgets everything but what it compares devices with.
     pub fn reset(&mut self) {
         *self = Self {
             calls: self.calls,
+            references: std::mem::take(&mut self.references),
             ..Self::default()
         };
     }
@@ -215,6 +254,9 @@ impl Rmm {
             Fid::VdevDestroy => self.vdev_destroy([a, b, c]).map(|()| NOTHING),
             Fid::RttDevMap => Ok([self.dev_map([a, b], [c, d], e, f)?, 0, 0]),
             Fid::RttDevUnmap => self.dev_unmap(a, [b, c], d, e),
+            Fid::PdevStreamConnect => Ok([self.stream_connect(ground, a)?, 0, 0]),
+            Fid::PdevStreamDisconnect => self.stream_disconnect(a, b, c).map(|()| NOTHING),
+            Fid::PdevStreamComplete => self.stream_complete(a, b, c).map(|()| NOTHING),
             // There is no REC that could ask for a mapping, and no key is asked for.
             Fid::RttDevValidate | Fid::PdevSetPubkey => Err(Status::ErrorNotSupported.into()),
         }
@@ -223,14 +265,12 @@ impl Rmm {
 
 /// Failure that was asked for.
 fn injected(communicates: bool) -> Refused {
-    let detail = Detail {
-        class: DetailClass::Transport,
-        value: TransportFault::Injected as u16,
+    let detail = if communicates {
+        fault::transport(TransportFault::Injected)
+    } else {
+        Detail::NONE
     };
-    Refused::with(
-        Status::ErrorDevice,
-        if communicates { detail.raw() } else { 0 },
-    )
+    Refused::with(Status::ErrorDevice, detail.raw())
 }
 
 fn begins_communication(fid: Fid) -> bool {
@@ -238,6 +278,8 @@ fn begins_communication(fid: Fid) -> bool {
         fid,
         Fid::PdevCreate
             | Fid::PdevStop
+            | Fid::PdevStreamConnect
+            | Fid::PdevStreamDisconnect
             | Fid::VdevLock
             | Fid::VdevStart
             | Fid::VdevUnlock

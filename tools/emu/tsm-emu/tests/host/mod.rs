@@ -12,13 +12,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tdisp::State;
 use tsm_emu::config_space::{bar, COMMAND};
-use tsm_emu::identity;
+use tsm_emu::identity::Identity;
 use tsm_emu::platform::Platform;
-use tsm_wire::mailbox::{x, DOORBELL, RESET, STATUS, STATUS_BUSY};
-use tsm_wire::rmi::pdev::{FLAG_CATEGORY_OFF_CHIP, FLAG_SPDM, HASH_SHA_384};
+use tsm_wire::mailbox::{x, DOORBELL, RESET, ROOT_PORT, STATUS, STATUS_BUSY};
+use tsm_wire::rmi::pdev::{
+    FLAG_CATEGORY_OFF_CHIP, FLAG_CATEGORY_ROOT_PORT, FLAG_SPDM, HASH_SHA_384,
+};
+use tsm_wire::rmi::stream::STREAM_NCOH;
 use tsm_wire::rmi::{
     AddrRange, CommStatus, Detail, DevCommEnter, DevCommExit, DevObject, ExitFlags, Fid,
-    PdevParams, PdevState, Protocol, Status, VdevMeasureParams, VdevParams, VdevState,
+    PdevParams, PdevState, PdevStreamParams, Protocol, Status, VdevMeasureParams, VdevParams,
+    VdevState,
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
@@ -28,8 +32,18 @@ const MEMORY: u64 = 0x1000_0000;
 const MEMORY_SIZE: u64 = 0x40_0000;
 /// Requester ID of function 0.
 pub(crate) const RID: u64 = 0x100;
+/// Requester ID of the root port above it.
+const ROOT_PORT_RID: u64 = 0x10;
 /// Offset of the DOE capability: after ACS.
 pub(crate) const DOE: usize = 0x110;
+/// In an IDE capability: control and status of the first selective stream.
+const STREAM_CONTROL: usize = 0x10;
+const STREAM_STATUS: usize = 0x14;
+/// In control: enable; default stream (of an endpoint).
+const STREAM_ENABLE: u32 = 1 << 0;
+const STREAM_DEFAULT: u32 = 1 << 22;
+/// Stream ID of the stream.
+pub(crate) const STREAM: u8 = 5;
 
 /// Objects that the firmware wanted kept, and how many messages were sent.
 #[derive(Debug, Default)]
@@ -50,8 +64,16 @@ pub(crate) type Refused = (Status, u64);
 pub(crate) struct Host {
     pub(crate) platform: Platform,
     pub(crate) now: Instant,
+    /// What went through the mailbox, both ways: type and payload.
+    pub(crate) wire: Vec<(u8, Vec<u8>)>,
     memory: File,
     next: u64,
+}
+
+/// A stream: the PDEVs of its ends, and what the firmware calls it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stream {
+    pub(crate) names: [u64; 3],
 }
 
 /// A VDEV with what it belongs to.
@@ -75,7 +97,7 @@ impl Host {
             .unwrap();
         std::fs::remove_file(path).unwrap();
         memory.set_len(MEMORY_SIZE).unwrap();
-        let mut platform = Platform::new(identity::chain().unwrap());
+        let mut platform = Platform::new(Identity::generate().unwrap());
         let file = memory.try_clone().unwrap();
         platform
             .firmware
@@ -86,6 +108,7 @@ impl Host {
         let mut host = Self {
             platform,
             now: Instant::now(),
+            wire: Vec::new(),
             memory,
             next: MEMORY,
         };
@@ -227,6 +250,7 @@ impl Host {
             word(self, write, u32::from_le_bytes(bytes));
         }
         word(self, control, 1 << 31);
+        self.wire.push((kind, payload.to_vec()));
         for _ in 0..128 {
             let value = self.read_config(0, status);
             if value & 1 << 31 != 0 {
@@ -241,6 +265,7 @@ impl Host {
                 }
                 word(self, read, 0);
                 assert_eq!(self.read_config(0, status), 0);
+                self.wire.push(((header >> 16) as u8, bytes.clone()));
                 return (header == 1 | u32::from(kind) << 16).then_some(bytes);
             }
             if value & 1 << 2 != 0 {
@@ -263,8 +288,20 @@ impl Host {
         &mut self,
         fid: Fid,
         names: &[u64],
-        mut watch: impl FnMut(&mut Self),
+        watch: impl FnMut(&mut Self),
     ) -> Result<Kept, (Status, Detail)> {
+        let (kept, waits) = self.carry_on(fid, names, watch)?;
+        assert!(!waits);
+        Ok(kept)
+    }
+
+    /// The same, until it is over or the turn of the other end of a stream.
+    pub(crate) fn carry_on(
+        &mut self,
+        fid: Fid,
+        names: &[u64],
+        mut watch: impl FnMut(&mut Self),
+    ) -> Result<(Kept, bool), (Status, Detail)> {
         let (data, request, response) = (self.page(), self.page(), self.page());
         let mut kept = Kept::default();
         let mut enter = DevCommEnter::new_zeroed();
@@ -279,9 +316,9 @@ impl Host {
             }
             let exit = DevCommExit::read_from_bytes(&self.read(data + 0x800, 0x100)).unwrap();
             let flags = ExitFlags(exit.flags);
-            if flags == ExitFlags(0) {
+            if flags == ExitFlags(0) || flags == ExitFlags::STREAM_WAIT {
                 self.next = data;
-                return Ok(kept);
+                return Ok((kept, flags != ExitFlags(0)));
             }
             let object = kept.objects.entry(exit.cache_obj_id);
             if flags.contains(ExitFlags::CACHE_RSP) {
@@ -302,11 +339,14 @@ impl Host {
             enter.status = CommStatus::None.into();
             enter.resp_len = 0;
             if flags.contains(ExitFlags::SEND) {
-                assert_eq!(exit.protocol, u64::from(Protocol::Spdm));
+                let kind = match Protocol::try_from(exit.protocol).unwrap() {
+                    Protocol::Spdm => 1,
+                    Protocol::SecureSpdm => 2,
+                };
                 kept.sent += 1;
                 watch(self);
                 let message = self.read(request, exit.req_len as usize);
-                match self.exchange(1, &message) {
+                match self.exchange(kind, &message) {
                     Some(mut answer) => {
                         answer.truncate(4096);
                         self.write(response, &answer);
@@ -348,6 +388,114 @@ impl Host {
 
     pub(crate) fn pdev_state(&mut self, pdev: u64) -> PdevState {
         PdevState::try_from(self.call(Fid::PdevGetState, &[pdev]).unwrap()[0]).unwrap()
+    }
+
+    fn root_port_register(&mut self, offset: usize) -> u32 {
+        let mut data = [0; 4];
+        let firmware = &self.platform.firmware;
+        firmware.read_mailbox(ROOT_PORT + offset, &mut data);
+        u32::from_le_bytes(data)
+    }
+
+    /// Offset of the IDE capability, which is the one after DOE.
+    fn ide(&self) -> usize {
+        (self.read_config(0, DOE) >> 20) as usize
+    }
+
+    /// Status of the stream: of the root port, of the device.
+    pub(crate) fn stream_status(&mut self) -> [u32; 2] {
+        let root_port = self.root_port_register(STREAM_STATUS);
+        [root_port, self.read_config(0, self.ide() + STREAM_STATUS)]
+    }
+
+    /// Writes control of the stream at both ends.
+    pub(crate) fn stream_control(&mut self, id: u8, enable: bool) {
+        let enable = if enable { STREAM_ENABLE } else { 0 };
+        let value = u32::from(id) << 24 | enable;
+        self.platform
+            .write_mailbox(ROOT_PORT + STREAM_CONTROL, &value.to_le_bytes(), self.now);
+        let value = value | STREAM_DEFAULT;
+        self.write_config(0, self.ide() + STREAM_CONTROL, &value.to_le_bytes());
+    }
+
+    /// Lets both ends of a stream communicate in turn until what was begun is over.
+    pub(crate) fn take_turns(&mut self, stream: Stream) -> Result<usize, (Status, Detail)> {
+        let [endpoint, root_port, _] = stream.names;
+        let mut ends = [(root_port, false), (endpoint, false)];
+        let mut sent = 0;
+        for _ in 0..2 {
+            for (pdev, over) in ends.iter_mut().filter(|(_, over)| !*over) {
+                let (kept, waits) = self.carry_on(Fid::PdevCommunicate, &[*pdev], |_| ())?;
+                sent += kept.sent;
+                *over = !waits;
+            }
+        }
+        assert!(ends.iter().all(|(_, over)| *over));
+        self.call(Fid::PdevStreamComplete, &stream.names).unwrap();
+        Ok(sent)
+    }
+
+    /// A PDEV for the root port that is ready.
+    pub(crate) fn root_port(&mut self) -> u64 {
+        let (pdev, page) = (self.delegated(), self.page());
+        let mut params = PdevParams::new_zeroed();
+        params.flags = FLAG_CATEGORY_ROOT_PORT;
+        params.pdev_id = ROOT_PORT_RID;
+        self.write(page, params.as_bytes());
+        self.call(Fid::PdevCreate, &[pdev, page]).unwrap();
+        let kept = self.carry(Fid::PdevCommunicate, &[pdev]).unwrap();
+        assert_eq!((kept.sent, self.pdev_state(pdev)), (0, PdevState::Ready));
+        pdev
+    }
+
+    pub(crate) fn stream_params(endpoint: u64, root_port: u64) -> PdevStreamParams {
+        let mut params = PdevStreamParams::new_zeroed();
+        params.stream_type = STREAM_NCOH;
+        params.pdev_1 = endpoint;
+        params.pdev_2 = root_port;
+        params.ide_sid = u64::from(STREAM);
+        params.num_addr_range = 1;
+        params.addr_range[0] = AddrRange {
+            base: 0xfe00_0000,
+            top: 0xff00_0000,
+        };
+        params
+    }
+
+    /// Asks for a stream, configured at both ends, that is not communicated about yet.
+    pub(crate) fn stream(&mut self, pdev: u64) -> Stream {
+        let root_port = self.root_port();
+        self.stream_control(STREAM, false);
+        let page = self.page();
+        self.write(page, Self::stream_params(pdev, root_port).as_bytes());
+        let [handle, ..] = self.call(Fid::PdevStreamConnect, &[page]).unwrap();
+        Stream {
+            names: [pdev, root_port, handle],
+        }
+    }
+
+    /// A stream that is secure.
+    pub(crate) fn secure(&mut self, pdev: u64) -> Stream {
+        let stream = self.stream(pdev);
+        self.take_turns(stream).unwrap();
+        assert_eq!(self.stream_status(), [0, 0]);
+        self.stream_control(STREAM, true);
+        assert_eq!(self.stream_status(), [2, 2]);
+        stream
+    }
+
+    /// Takes a stream away, and the root port's PDEV. Returns how many messages that took.
+    pub(crate) fn dissolve(&mut self, stream: Stream) -> usize {
+        self.call(Fid::PdevStreamDisconnect, &stream.names).unwrap();
+        let sent = self.take_turns(stream).unwrap();
+        // A device that was not told has its keys as long as it is enabled.
+        let told = sent != 0;
+        assert_eq!(self.stream_status(), [0, if told { 0 } else { 2 }]);
+        self.stream_control(255, false);
+        assert_eq!(self.stream_status(), [0, 0]);
+        let [_, root_port, _] = stream.names;
+        self.disconnect(root_port);
+        sent
     }
 
     pub(crate) fn disconnect(&mut self, pdev: u64) {
@@ -412,10 +560,20 @@ impl Host {
     }
 
     pub(crate) fn measure(&mut self, tdi: Tdi, raw: bool) -> Result<Kept, (Status, Detail)> {
+        self.measure_for(tdi, raw, [7; 32])
+    }
+
+    /// The same with this nonce; zeroes are none.
+    pub(crate) fn measure_for(
+        &mut self,
+        tdi: Tdi,
+        raw: bool,
+        nonce: [u8; 32],
+    ) -> Result<Kept, (Status, Detail)> {
         let page = self.page();
         let mut params = VdevMeasureParams::new_zeroed();
         params.flags = u64::from(raw);
-        params.nonce = [7; 32];
+        params.nonce = nonce;
         self.write(page, params.as_bytes());
         let [rd, pdev, vdev] = tdi.names;
         self.call(Fid::VdevGetMeasurements, &[rd, pdev, vdev, page])

@@ -4,14 +4,16 @@
 //! carries, one call at a time.
 
 use super::errand::{Errand, Leg};
+use super::fault::transport;
 use super::granule::Granules;
 use super::ground::{read, Ground};
+use super::peer::Line;
 use super::Refused;
+use spdm::Carriage;
 use tdisp::State;
 use tsm_wire::rmi::status::TransportFault;
 use tsm_wire::rmi::{
-    CommStatus, Detail, DetailClass, DevCommEnter, DevCommExit, ExitFlags, Fid, Protocol, Status,
-    GRANULE_SIZE,
+    CommStatus, Detail, DevCommEnter, DevCommExit, ExitFlags, Fid, Protocol, Status, GRANULE_SIZE,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -59,7 +61,7 @@ impl Communication {
     pub(super) fn idle() -> Self {
         Self {
             phase: Phase::Idle,
-            errand: Errand::Nothing,
+            errand: Errand::nothing(),
             fid: None,
         }
     }
@@ -100,7 +102,7 @@ impl Communication {
     /// Marks it as failed.
     pub(super) fn fail(&mut self) {
         self.phase = Phase::Failed;
-        self.errand = Errand::Nothing;
+        self.errand = Errand::nothing();
     }
 
     /// Goes on.
@@ -108,6 +110,7 @@ impl Communication {
         &mut self,
         ground: &dyn Ground,
         granules: &Granules,
+        line: &mut Line<'_>,
         data: u64,
     ) -> Result<Progress, Refused> {
         if self.is_free() {
@@ -115,79 +118,109 @@ impl Communication {
         }
         let (enter, status) = entry(ground, granules, data)?;
         let leg = match (self.phase, status) {
-            (Phase::Pending, CommStatus::None) => Ok(self.errand.begin()),
+            (Phase::Pending, CommStatus::None) => self.errand.begin(line),
             (Phase::Waiting, CommStatus::Response) => {
                 let length = usize::try_from(enter.resp_len).unwrap_or(0);
                 let mut answer = vec![0; length.min(GRANULE_SIZE)];
                 ground
                     .read(enter.resp_addr, &mut answer)
                     .map_err(|_| Status::ErrorInput)?;
-                let leg = self.errand.take(&answer);
-                leg.map_err(|detail| (self.errand.state(), detail))
+                self.errand.take(line, &answer)
             }
-            // What the device said before its last request counts no more.
-            (Phase::Waiting, CommStatus::Error) => Err((None, fault(TransportFault::NoAnswer))),
+            (Phase::Waiting, CommStatus::Error) => {
+                line.peer.forget();
+                Err(transport(TransportFault::NoAnswer))
+            }
             (Phase::Draining, CommStatus::None) => Ok(Leg::default()),
             _ => return Err(Status::ErrorDevice.into()),
         };
         let put = leg.and_then(|leg| {
-            let put = self.put(ground, &enter, data, leg);
-            put.map_err(|detail| (None, detail))
+            put(ground, &enter, data, leg).inspect_err(|_| {
+                // The request that is in the requester's books never left.
+                line.peer.forget();
+            })
         });
         Ok(match put {
             Ok(phase) => {
                 self.phase = phase;
                 match phase {
                     Phase::Idle => {
-                        Progress::Done(std::mem::replace(&mut self.errand, Errand::Nothing))
+                        Progress::Done(std::mem::replace(&mut self.errand, Errand::nothing()))
                     }
                     _ => Progress::More,
                 }
             }
-            Err((state, detail)) => {
+            Err(detail) => {
+                // What the device said in a session that is lost counts no more.
+                let session = line.peer.session();
+                let state = session.and_then(|_| self.errand.state());
                 self.fail();
                 Progress::Failed(state, detail)
             }
         })
     }
+}
 
-    /// Tells the host what to do.
-    fn put(
-        &self,
-        ground: &dyn Ground,
-        enter: &DevCommEnter,
-        data: u64,
-        leg: Leg,
-    ) -> Result<Phase, Detail> {
-        let mut exit = DevCommExit::new_zeroed();
-        let mut flags = ExitFlags::default();
-        let mut phase = Phase::Idle;
-        exit.protocol = Protocol::Spdm.into();
-        if let Some((object, range)) = leg.take {
-            flags = flags.union(ExitFlags::CACHE_RSP);
-            exit.cache_obj_id = object.into();
-            exit.cache_rsp_offset = range.start as u64;
-            exit.cache_rsp_len = range.len() as u64;
-            phase = Phase::Draining;
-        }
-        if let Some(request) = leg.request {
-            flags = flags.union(ExitFlags::SEND).union(ExitFlags::WAIT);
-            exit.req_len = request.len() as u64;
-            exit.rsp_timeout = TIMEOUT_MS;
-            if let Some(object) = leg.keep_request {
-                flags = flags.union(ExitFlags::CACHE_REQ);
-                exit.cache_obj_id = object.into();
-                exit.cache_req_len = request.len() as u64;
-            }
-            phase = Phase::Waiting;
-            let written = ground.write(enter.req_addr, &request);
-            written.map_err(|_| fault(TransportFault::Malformed))?;
-        }
-        exit.flags = flags.0;
-        let written = ground.write(data + EXIT, exit.as_bytes());
-        written.map_err(|_| fault(TransportFault::Malformed))?;
-        Ok(phase)
+/// Tells the host what to do. What it is to keep of an answer that it could not read is put in the
+/// place of that answer.
+fn put(ground: &dyn Ground, enter: &DevCommEnter, data: u64, leg: Leg) -> Result<Phase, Detail> {
+    let outside = |_| transport(TransportFault::Malformed);
+    let mut exit = DevCommExit::new_zeroed();
+    let mut flags = ExitFlags::default();
+    let mut phase = Phase::Idle;
+    if let Some((object, bytes)) = leg.take {
+        flags = flags.union(ExitFlags::CACHE_RSP);
+        exit.cache_obj_id = object.into();
+        exit.cache_rsp_len = bytes.len() as u64;
+        ground.write(enter.resp_addr, &bytes).map_err(outside)?;
+        phase = Phase::Draining;
     }
+    if let Some(request) = leg.request {
+        flags = flags.union(ExitFlags::SEND).union(ExitFlags::WAIT);
+        exit.protocol = match request.carriage {
+            Carriage::Plain => Protocol::Spdm.into(),
+            Carriage::Secured => Protocol::SecureSpdm.into(),
+        };
+        exit.req_delay = u64::try_from(leg.delay.as_micros()).unwrap_or(u64::MAX);
+        exit.req_len = request.bytes.len() as u64;
+        exit.rsp_timeout = TIMEOUT_MS;
+        if let Some(object) = leg.keep_request {
+            flags = flags.union(ExitFlags::CACHE_REQ);
+            exit.cache_obj_id = object.into();
+            exit.cache_req_len = request.bytes.len() as u64;
+        }
+        phase = Phase::Waiting;
+        ground
+            .write(enter.req_addr, &request.bytes)
+            .map_err(outside)?;
+    }
+    exit.flags = flags.0;
+    write_exit(ground, data, &exit)?;
+    Ok(phase)
+}
+
+/// Tells the host of a communication that has no message: flags, and nothing else.
+pub(super) fn tell(
+    ground: &dyn Ground,
+    granules: &Granules,
+    data: u64,
+    flags: ExitFlags,
+) -> Result<(), Refused> {
+    check(ground, granules, data)?;
+    let mut exit = DevCommExit::new_zeroed();
+    exit.flags = flags.0;
+    write_exit(ground, data, &exit).map_err(|_| Status::ErrorInput.into())
+}
+
+fn write_exit(ground: &dyn Ground, data: u64, exit: &DevCommExit) -> Result<(), Detail> {
+    ground
+        .write(data + EXIT, exit.as_bytes())
+        .map_err(|_| transport(TransportFault::Malformed))
+}
+
+/// Checks what the host says, of a communication that may have no message.
+pub(super) fn check(ground: &dyn Ground, granules: &Granules, data: u64) -> Result<(), Refused> {
+    entry(ground, granules, data).map(drop)
 }
 
 /// Reads and checks what the host says.
@@ -211,12 +244,5 @@ fn entry(
         Ok((enter, status))
     } else {
         Err(input)
-    }
-}
-
-fn fault(fault: TransportFault) -> Detail {
-    Detail {
-        class: DetailClass::Transport,
-        value: fault as u16,
     }
 }

@@ -1,266 +1,289 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the monitor talks with a device for: conversations, each at most an answer away from its
-//! next request, so that the host can carry every message.
+//! What the monitor talks with a device for: stages, each a sequence of exchanges, that are at most
+//! an answer away from their next request, so that the host can carry every message.
 
-use spdm::{vendor, CertificateRead, Conversation, MeasurementRead, Negotiation, Turn};
-use std::ops::Range;
-use tdisp::{Nonce, Operation, Procedure, State};
-use tsm_wire::rmi::status::TransportFault;
-use tsm_wire::rmi::{Detail, DetailClass, DevObject};
+mod introduction;
+mod stream_keys;
+mod tdi;
+
+use super::peer::Line;
+use introduction::Introduction;
+use spdm::{Carriage, Exchange, Found, Packet, Step};
+use std::time::Duration;
+use stream_keys::StreamKeys;
+use tdi::Tdi;
+use tdisp::{Nonce, Operation, State};
+use tsm_wire::rmi::vdev::NONCE_SIZE;
+use tsm_wire::rmi::{Detail, DevObject};
 
 /// What follows from an answer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Leg {
-    /// Which bytes of the answer belong to an object.
-    pub(super) take: Option<(DevObject, Range<usize>)>,
+    /// Bytes that belong to an object, in the clear.
+    pub(super) take: Option<(DevObject, Vec<u8>)>,
     /// The next request; without one the errand is done.
-    pub(super) request: Option<Vec<u8>>,
+    pub(super) request: Option<Packet>,
     /// The whole of that request belongs to this object, too.
     pub(super) keep_request: Option<DevObject>,
+    /// How long to wait before that request.
+    pub(super) delay: Duration,
+}
+
+/// A part of an errand. Each has exchanges, one after the other.
+#[derive(Debug)]
+enum Stage {
+    /// On the way to a session.
+    Introduction(Introduction),
+    /// Keys of an IDE stream.
+    Keys(Box<StreamKeys>),
+    /// Something with a TDI.
+    Tdi(Box<Tdi>),
+    /// The end of the session.
+    Farewell,
+}
+
+impl Stage {
+    /// The first exchange; `None` if there is nothing to be said.
+    fn begin(&mut self, line: &mut Line<'_>) -> Result<Option<Exchange>, Detail> {
+        match self {
+            Self::Introduction(introduction) => Ok(Some(introduction.begin(line))),
+            Self::Keys(keys) => keys.begin(line),
+            Self::Tdi(tdi) => Ok(Some(tdi.begin(line))),
+            Self::Farewell => Ok(line.peer.session().map(|_| Exchange::CloseSession)),
+        }
+    }
+
+    /// Takes what an answer gave; which part of it belongs to which object.
+    fn take(
+        &mut self,
+        line: &mut Line<'_>,
+        found: Found,
+    ) -> Result<Option<(DevObject, Vec<u8>)>, Detail> {
+        match self {
+            Self::Introduction(introduction) => Ok(introduction.take(found)),
+            Self::Keys(keys) => keys.take(line, found).map(|()| None),
+            Self::Tdi(tdi) => tdi.take(found),
+            Self::Farewell => Ok(None),
+        }
+    }
+
+    /// The next exchange after one that is over; `None` if the stage is.
+    fn go_on(&mut self, line: &mut Line<'_>) -> Result<Option<Exchange>, Detail> {
+        match self {
+            Self::Introduction(introduction) => introduction.end(line).map(|()| None),
+            Self::Keys(keys) => Ok(keys.go_on(line)),
+            Self::Tdi(tdi) => Ok(tdi.go_on()),
+            Self::Farewell => Ok(None),
+        }
+    }
 }
 
 /// A conversation with a purpose.
 #[derive(Debug)]
-pub(super) enum Errand {
-    /// None: it is done at once.
-    Nothing,
-    /// Connect to a device and read who it is.
-    Identify {
-        negotiation: Option<Negotiation>,
-        certificate: CertificateRead,
-    },
-    /// Do something with a TDI.
-    Tdi(TdiErrand),
+pub(super) struct Errand {
+    /// It takes a session, which is opened first if there is none.
+    in_session: bool,
+    /// Whether what is said on the way to a session is kept.
+    keeps_introduction: bool,
+    stages: Vec<Stage>,
+    /// How many of the stages are over.
+    over: usize,
+    /// Bytes of the last request, if it was in the clear.
+    sent: usize,
 }
 
 impl Errand {
-    /// Connects to a device and reads the certificates in a slot.
-    pub(super) fn identify(slot: u8) -> Self {
-        Self::Identify {
-            negotiation: Some(Negotiation::new()),
-            certificate: CertificateRead::new(slot),
+    /// None: it is done at once.
+    pub(super) fn nothing() -> Self {
+        Self {
+            in_session: false,
+            keeps_introduction: false,
+            stages: Vec::new(),
+            over: 0,
+            sent: 0,
+        }
+    }
+
+    fn in_session(stage: Stage) -> Self {
+        Self {
+            in_session: true,
+            stages: vec![stage],
+            ..Self::nothing()
+        }
+    }
+
+    /// Connects to a device, finds out who it is, and opens a session with it.
+    pub(super) fn identify() -> Self {
+        Self {
+            in_session: true,
+            keeps_introduction: true,
+            ..Self::nothing()
+        }
+    }
+
+    /// Ends the session with a device, if there is one.
+    pub(super) fn farewell() -> Self {
+        Self {
+            stages: vec![Stage::Farewell],
+            ..Self::nothing()
+        }
+    }
+
+    /// Brings keys for a stream to the device and the root port.
+    pub(super) fn key(stream: u8) -> Self {
+        let keys = StreamKeys::establish(stream);
+        Self::in_session(Stage::Keys(Box::new(keys)))
+    }
+
+    /// Takes the keys of a stream from both. Without a session the device has none.
+    pub(super) fn unkey(stream: u8) -> Self {
+        Self {
+            stages: vec![Stage::Keys(Box::new(StreamKeys::stop(stream)))],
+            ..Self::nothing()
         }
     }
 
     /// Does something with the TDI of this requester ID.
     pub(super) fn tdi(requester_id: u16, operation: Operation) -> Self {
-        let work = Work::Tdisp(Procedure::new(requester_id, operation));
-        Self::Tdi(TdiErrand::new(requester_id, work))
+        let tdi = Tdi::operate(requester_id, operation);
+        Self::in_session(Stage::Tdi(Box::new(tdi)))
     }
 
-    /// Measures the device, for the TDI of this requester ID.
-    pub(super) fn measure(requester_id: u16, raw: bool) -> Self {
-        let work = Work::Measure(MeasurementRead::new(raw));
-        Self::Tdi(TdiErrand::new(requester_id, work))
+    /// Measures the device, for the TDI of this requester ID and with this nonce, or a fresh one.
+    pub(super) fn measure(requester_id: u16, raw: bool, nonce: Option<[u8; NONCE_SIZE]>) -> Self {
+        let tdi = Tdi::measure(requester_id, raw, nonce);
+        Self::in_session(Stage::Tdi(Box::new(tdi)))
     }
 
     /// The first request.
-    pub(super) fn begin(&mut self) -> Leg {
-        match self {
-            Self::Nothing => Leg::default(),
-            Self::Identify {
-                negotiation: Some(negotiation),
-                ..
-            } => leg(DevObject::Vca, negotiation.begin()),
-            Self::Identify { certificate, .. } => leg(DevObject::Certificate, certificate.begin()),
-            Self::Tdi(tdi) => tdi.begin(),
+    pub(super) fn begin(&mut self, line: &mut Line<'_>) -> Result<Leg, Detail> {
+        if self.in_session && line.peer.session().is_none() {
+            let stages = Introduction::all().into_iter().map(Stage::Introduction);
+            let keys = line.peer.stream.map(StreamKeys::establish);
+            let keys = keys.map(|keys| Stage::Keys(Box::new(keys)));
+            self.stages.splice(0..0, stages.chain(keys));
         }
+        self.next_stage(line, None)
     }
 
     /// Takes the answer to the request before.
-    pub(super) fn take(&mut self, answer: &[u8]) -> Result<Leg, Detail> {
-        match self {
-            Self::Nothing => Ok(Leg::default()),
-            Self::Identify {
-                negotiation,
-                certificate,
-            } => match negotiation {
-                Some(connecting) => {
-                    let mut turn = connecting.take(answer).map_err(of_spdm)?;
-                    if turn.request.is_some() {
-                        return Ok(leg(DevObject::Vca, turn));
-                    }
-                    *negotiation = None;
-                    turn.request = certificate.begin().request;
-                    Ok(leg(DevObject::Vca, turn))
-                }
-                None => Ok(leg(
-                    DevObject::Certificate,
-                    certificate.take(answer).map_err(of_spdm)?,
-                )),
-            },
-            Self::Tdi(tdi) => tdi.take(answer),
+    pub(super) fn take(&mut self, line: &mut Line<'_>, answer: &[u8]) -> Result<Leg, Detail> {
+        self.advance(line, answer)
+            .or_else(|detail| self.falter(line, detail))
+    }
+
+    fn advance(&mut self, line: &mut Line<'_>, answer: &[u8]) -> Result<Leg, Detail> {
+        let (found, then) = match line.peer.take(answer)? {
+            Step::Send {
+                packet,
+                found,
+                after,
+            } => (found, Some((packet, after))),
+            Step::Done { found } => (found, None),
+        };
+        let keeps = self.keeps_introduction;
+        let sent = self.sent;
+        let Some(stage) = self.stages.get_mut(self.over) else {
+            return Ok(Leg::default());
+        };
+        let mut take: Option<(DevObject, Vec<u8>)> = None;
+        for part in found {
+            if let Some((object, bytes)) = stage.take(line, part)? {
+                take.get_or_insert((object, Vec::new())).1.extend(bytes);
+            }
+        }
+        let take = take.and_then(|take| kept(take, keeps, sent));
+        if let Some((packet, delay)) = then {
+            return Ok(self.send(packet, delay, take));
+        }
+        match stage.go_on(line)? {
+            Some(exchange) => {
+                let packet = line.peer.begin(exchange)?;
+                Ok(self.send(packet, Duration::ZERO, take))
+            }
+            None => {
+                self.over += 1;
+                self.next_stage(line, take)
+            }
+        }
+    }
+
+    /// Begins the next stage that has something to say.
+    fn next_stage(
+        &mut self,
+        line: &mut Line<'_>,
+        take: Option<(DevObject, Vec<u8>)>,
+    ) -> Result<Leg, Detail> {
+        while let Some(stage) = self.stages.get_mut(self.over) {
+            if let Some(exchange) = stage.begin(line)? {
+                let packet = line.peer.begin(exchange)?;
+                return Ok(self.send(packet, Duration::ZERO, take));
+            }
+            self.over += 1;
+        }
+        Ok(Leg {
+            take,
+            ..Leg::default()
+        })
+    }
+
+    /// Something went wrong: the device may have to be asked for the state of the TDI.
+    fn falter(&mut self, line: &mut Line<'_>, detail: Detail) -> Result<Leg, Detail> {
+        let session = line.peer.session();
+        match self.stages.get_mut(self.over) {
+            Some(Stage::Tdi(tdi)) => {
+                let exchange = tdi.falter(detail, session.is_some())?;
+                let packet = line.peer.begin(exchange).map_err(|_| detail)?;
+                Ok(self.send(packet, Duration::ZERO, None))
+            }
+            _ => Err(detail),
+        }
+    }
+
+    fn send(&mut self, packet: Packet, delay: Duration, take: Option<(DevObject, Vec<u8>)>) -> Leg {
+        let plain = packet.carriage == Carriage::Plain;
+        self.sent = if plain { packet.bytes.len() } else { 0 };
+        let stage = self.stages.get(self.over);
+        let connects = matches!(stage, Some(Stage::Introduction(Introduction::Connect)));
+        // A request that is only repeated was kept already.
+        let keeps = self.keeps_introduction && connects && delay.is_zero();
+        Leg {
+            take,
+            request: Some(packet),
+            keep_request: keeps.then_some(DevObject::Vca),
+            delay,
         }
     }
 
     /// State of the TDI, if the device told it.
     pub(super) fn state(&self) -> Option<State> {
-        match self {
-            Self::Tdi(tdi) => tdi.state(),
+        self.stages.iter().find_map(|stage| match stage {
+            Stage::Tdi(tdi) => tdi.state(),
             _ => None,
-        }
+        })
     }
 
     /// The nonce that came with a lock.
     pub(super) fn nonce(&self) -> Option<Nonce> {
-        match self {
-            Self::Tdi(TdiErrand {
-                work: Work::Tdisp(procedure),
-                ..
-            }) => procedure.nonce(),
+        self.stages.iter().find_map(|stage| match stage {
+            Stage::Tdi(tdi) => tdi.nonce(),
             _ => None,
-        }
+        })
     }
 }
 
-#[derive(Debug)]
-enum Work {
-    Tdisp(Procedure),
-    Measure(MeasurementRead),
-}
-
-/// Something to do with a TDI. When it fails, the device is asked for the state of the TDI before
-/// the failure is told, since that decides what the VDEV is now.
-#[derive(Debug)]
-pub(super) struct TdiErrand {
-    requester_id: u16,
-    work: Work,
-    asking: Option<(Procedure, Detail)>,
-}
-
-impl TdiErrand {
-    fn new(requester_id: u16, work: Work) -> Self {
-        Self {
-            requester_id,
-            work,
-            asking: None,
-        }
+/// What the host is to keep: of a request of so many bytes and its answer the answer, since it has the
+/// request already; and nothing of an introduction that is made again.
+fn kept(
+    (object, mut bytes): (DevObject, Vec<u8>),
+    keeps_introduction: bool,
+    sent: usize,
+) -> Option<(DevObject, Vec<u8>)> {
+    match object {
+        DevObject::Vca | DevObject::Certificate if !keeps_introduction => return None,
+        DevObject::Vca => drop(bytes.drain(..sent.min(bytes.len()))),
+        _ => {}
     }
-
-    fn begin(&mut self) -> Leg {
-        match &mut self.work {
-            Work::Tdisp(procedure) => Leg {
-                request: Some(seal(&procedure.begin())),
-                ..Leg::default()
-            },
-            Work::Measure(measure) => leg(DevObject::Measurement, measure.begin()),
-        }
-    }
-
-    fn take(&mut self, answer: &[u8]) -> Result<Leg, Detail> {
-        if let Some((procedure, detail)) = &mut self.asking {
-            if let Ok(payload) = open(answer) {
-                let _ = procedure.take(answer.get(payload).unwrap_or_default());
-            }
-            return Err(*detail);
-        }
-        let outcome = match &mut self.work {
-            Work::Tdisp(procedure) => step(procedure, answer),
-            Work::Measure(measure) => {
-                let turn = measure.take(answer).map_err(of_spdm);
-                turn.map(|turn| leg(DevObject::Measurement, turn))
-            }
-        };
-        match outcome {
-            Ok(leg) => Ok(leg),
-            // It told its state, and that was what is wrong.
-            Err(detail) if detail.class == DetailClass::WrongState => Err(detail),
-            Err(detail) => {
-                let procedure = Procedure::new(self.requester_id, Operation::State);
-                let request = Some(seal(&procedure.begin()));
-                self.asking = Some((procedure, detail));
-                Ok(Leg {
-                    request,
-                    ..Leg::default()
-                })
-            }
-        }
-    }
-
-    fn state(&self) -> Option<State> {
-        match (&self.asking, &self.work) {
-            (Some((procedure, _)), _) => procedure.state(),
-            (None, Work::Tdisp(procedure)) => procedure.state(),
-            (None, Work::Measure(_)) => None,
-        }
-    }
-}
-
-fn step(procedure: &mut Procedure, answer: &[u8]) -> Result<Leg, Detail> {
-    let payload = open(answer).map_err(of_spdm)?;
-    let start = payload.start;
-    let step = procedure
-        .take(answer.get(payload).unwrap_or_default())
-        .map_err(of_tdisp)?;
-    let shift = |range: Range<usize>| {
-        (
-            DevObject::InterfaceReport,
-            range.start + start..range.end + start,
-        )
-    };
-    Ok(Leg {
-        take: step.take.map(shift),
-        request: step.request.map(|request| seal(&request)),
-        keep_request: None,
-    })
-}
-
-/// How a TDISP message travels. Here a session comes in: it would seal and open as well.
-fn seal(message: &[u8]) -> Vec<u8> {
-    vendor::wrap(vendor::PROTOCOL_TDISP, message)
-}
-
-/// Where the TDISP message is in what travelled.
-fn open(bytes: &[u8]) -> Result<Range<usize>, spdm::Fault> {
-    vendor::unwrap(bytes, vendor::PROTOCOL_TDISP)
-}
-
-fn leg(object: DevObject, turn: Turn) -> Leg {
-    Leg {
-        take: turn
-            .take
-            .filter(|range| !range.is_empty())
-            .map(|range| (object, range)),
-        keep_request: turn.keep_request.then_some(object),
-        request: turn.request,
-    }
-}
-
-fn transport(fault: TransportFault) -> Detail {
-    Detail {
-        class: DetailClass::Transport,
-        value: fault as u16,
-    }
-}
-
-fn of_spdm(fault: spdm::Fault) -> Detail {
-    match fault {
-        spdm::Fault::Refused(code) => Detail {
-            class: DetailClass::Spdm,
-            value: u16::from(code),
-        },
-        spdm::Fault::Short => transport(TransportFault::Short),
-        spdm::Fault::TooLong => transport(TransportFault::TooLong),
-        spdm::Fault::Unexpected(_) => transport(TransportFault::Unexpected),
-        spdm::Fault::Malformed => transport(TransportFault::Malformed),
-    }
-}
-
-fn of_tdisp(fault: tdisp::Fault) -> Detail {
-    match fault {
-        tdisp::Fault::Refused(code) => Detail {
-            class: DetailClass::Tdisp,
-            value: code as u16,
-        },
-        tdisp::Fault::WrongState(state) => Detail {
-            class: DetailClass::WrongState,
-            value: state as u16,
-        },
-        tdisp::Fault::Unexpected => transport(TransportFault::Unexpected),
-        tdisp::Fault::Malformed(tdisp::Malformed::Short) => transport(TransportFault::Short),
-        tdisp::Fault::Malformed(_) | tdisp::Fault::Inconsistent => {
-            transport(TransportFault::Malformed)
-        }
-    }
+    (!bytes.is_empty()).then_some((object, bytes))
 }

@@ -6,10 +6,12 @@ use super::communication::{Communication, Progress};
 use super::errand::Errand;
 use super::granule::Use;
 use super::ground::{is_aligned, read, Ground, Kind};
+use super::peer::{Line, Peer};
 use super::{injected, Refused, Rmm, MAX_VDEVS_ORDER};
 use crate::knobs::FirmwareKnobs;
 use tsm_wire::rmi::pdev::{
-    FLAGS_MASK, FLAG_CATEGORY_OFF_CHIP, FLAG_SPDM, HASH_SHA_256, HASH_SHA_384, HASH_SHA_512,
+    FLAGS_MASK, FLAG_CATEGORY_OFF_CHIP, FLAG_CATEGORY_ROOT_PORT, FLAG_SPDM, HASH_SHA_256,
+    HASH_SHA_384, HASH_SHA_512,
 };
 use tsm_wire::rmi::{Fid, PdevParams, PdevState, Status};
 
@@ -21,9 +23,42 @@ pub(super) struct Pdev {
     rid_top: u64,
     state: PdevState,
     communication: Communication,
+    /// It is that of a root port, with which there is nothing to be said.
+    root_port: bool,
+    peer: Peer,
 }
 
 impl Pdev {
+    /// What it talks about, and whom with.
+    pub(super) fn conversation(&mut self) -> (&mut Communication, &mut Peer) {
+        (&mut self.communication, &mut self.peer)
+    }
+
+    /// What it talks about.
+    pub(super) fn communication(&mut self) -> &mut Communication {
+        &mut self.communication
+    }
+
+    /// Its communication failed.
+    pub(super) fn break_down(&mut self) {
+        self.state = PdevState::Error;
+    }
+
+    /// Whether it is that of a root port.
+    pub(super) fn is_root_port(&self) -> bool {
+        self.root_port
+    }
+
+    /// The device behind it.
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// The device behind it, to be talked with.
+    pub(super) fn peer_mut(&mut self) -> &mut Peer {
+        &mut self.peer
+    }
+
     /// Whether a requester ID is one of the device's functions.
     pub(super) fn has(&self, requester_id: u64) -> bool {
         (self.rid_base..self.rid_top).contains(&requester_id)
@@ -62,13 +97,20 @@ impl Rmm {
         if known || !self.granules.take(address, Kind::Memory, Use::Pdev) {
             return Err(Status::ErrorInput.into());
         }
-        let errand = Errand::identify(params.id_index as u8);
+        let root_port = params.flags == FLAG_CATEGORY_ROOT_PORT;
+        let errand = if root_port {
+            Errand::nothing()
+        } else {
+            Errand::identify()
+        };
         let pdev = Pdev {
             id: params.pdev_id,
             rid_base: params.rid_base,
             rid_top: params.rid_top,
             state: PdevState::New,
             communication: Communication::pending(Fid::PdevCreate, errand),
+            root_port,
+            peer: Peer::new(params.id_index as u8),
         };
         self.pdevs.insert(address, pdev);
         Ok(())
@@ -85,11 +127,45 @@ impl Rmm {
         address: u64,
         data: u64,
     ) -> Result<(), Refused> {
-        let pdev = self.pdevs.get_mut(&address).ok_or(Status::ErrorInput)?;
+        // One conversation at a time with one device.
+        let mut vdevs = self.vdevs.values();
+        if vdevs.any(|vdev| vdev.pdev() == address && vdev.is_active()) {
+            return Err(Status::Busy.into());
+        }
+        let outcome = self
+            .stream_communicate(ground, knobs, address, data)
+            .unwrap_or_else(|| self.pdev_talk(ground, knobs, address, data));
+        self.drop_locks(address);
+        outcome
+    }
+
+    fn pdev_talk(
+        &mut self,
+        ground: &dyn Ground,
+        knobs: &mut FirmwareKnobs,
+        address: u64,
+        data: u64,
+    ) -> Result<(), Refused> {
+        let Self {
+            references,
+            root_port,
+            granules,
+            pdevs,
+            ..
+        } = self;
+        let pdev = pdevs.get_mut(&address).ok_or(Status::ErrorInput)?;
         let fid = pdev.communication.fid();
-        match pdev.communication.go_on(ground, &self.granules, data)? {
-            Progress::More => Ok(()),
-            Progress::Done(_) => {
+        let mut line = Line {
+            peer: &mut pdev.peer,
+            root_port,
+            references,
+        };
+        let progress = pdev
+            .communication
+            .go_on(ground, granules, &mut line, data)?;
+        match (progress, fid) {
+            (Progress::More, _) => Ok(()),
+            (Progress::Done(_), fid) => {
                 pdev.state = match fid {
                     Some(Fid::PdevStop) => PdevState::Stopped,
                     _ => PdevState::Ready,
@@ -101,8 +177,12 @@ impl Rmm {
                 }
                 Ok(())
             }
-            Progress::Failed(_, detail) => {
-                pdev.state = PdevState::Error;
+            (Progress::Failed(_, detail), fid) => {
+                // A device that does not answer any more is stopped all the same.
+                pdev.state = match fid {
+                    Some(Fid::PdevStop) => PdevState::Stopped,
+                    _ => PdevState::Error,
+                };
                 Err(Refused::with(Status::ErrorDevice, detail.raw()))
             }
         }
@@ -110,18 +190,28 @@ impl Rmm {
 
     pub(super) fn pdev_stop(&mut self, address: u64) -> Result<(), Refused> {
         let used = self.vdevs.values().any(|vdev| vdev.pdev() == address);
+        let used = used || self.has_stream(address);
         let pdev = self.pdev(address)?;
         if used || pdev.state == PdevState::Stopped || !pdev.communication.is_free() {
             return Err(Status::ErrorDevice.into());
         }
-        pdev.communication = Communication::pending(Fid::PdevStop, Errand::Nothing);
+        pdev.communication = Communication::pending(Fid::PdevStop, Errand::farewell());
         Ok(())
     }
 
     pub(super) fn pdev_abort(&mut self, address: u64) -> Result<(), Refused> {
+        let stream = self.stream_abort(address);
         let pdev = self.pdev(address)?;
-        if pdev.communication.abort()? {
-            pdev.state = PdevState::Error;
+        match pdev.communication.abort() {
+            Ok(true) => {
+                pdev.state = PdevState::Error;
+                // An answer that is lost is missing in the session.
+                pdev.peer.forget();
+                self.drop_locks(address);
+            }
+            // It was the other end's turn.
+            Err(_) if stream => {}
+            outcome => drop(outcome?),
         }
         Ok(())
     }
@@ -138,8 +228,13 @@ impl Rmm {
 
 fn check(params: &PdevParams) -> Result<(), Refused> {
     let functions = params.rid_top.saturating_sub(params.rid_base);
+    let root_port = params.flags == FLAG_CATEGORY_ROOT_PORT;
     let well_formed = params.flags & !FLAGS_MASK == 0
-        && (1..=1 << MAX_VDEVS_ORDER).contains(&functions)
+        && if root_port {
+            params.rid_base == params.rid_top
+        } else {
+            (1..=1 << MAX_VDEVS_ORDER).contains(&functions)
+        }
         && params.rid_top <= 1 << 16
         && params.pdev_id < 1 << 16
         && params.routing_id < 1 << 16
@@ -149,8 +244,8 @@ fn check(params: &PdevParams) -> Result<(), Refused> {
     if !well_formed {
         return Err(Status::ErrorInput.into());
     }
-    // Root ports and devices on the chip are not emulated.
-    if params.flags != FLAG_SPDM | FLAG_CATEGORY_OFF_CHIP {
+    // Devices on the chip are not emulated.
+    if !root_port && params.flags != FLAG_SPDM | FLAG_CATEGORY_OFF_CHIP {
         return Err(Status::ErrorNotSupported.into());
     }
     Ok(())

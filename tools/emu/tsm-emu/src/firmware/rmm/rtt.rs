@@ -42,7 +42,9 @@ impl Rmm {
         if !vdev.owns(output.base, output.base + output.len()) {
             return Err(input);
         }
-        if !matches!(vdev.state(), VdevState::Locked | VdevState::Started) {
+        // What is mapped was looked for when the host asked for it to be unlocked.
+        let locked = matches!(vdev.state(), VdevState::Locked | VdevState::Started);
+        if !locked || vdev.is_being_unlocked() {
             return Err(Status::ErrorDevice.into());
         }
         let mut done = 0;

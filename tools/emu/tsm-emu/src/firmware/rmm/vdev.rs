@@ -6,10 +6,11 @@ use super::communication::{Communication, Progress};
 use super::errand::Errand;
 use super::granule::Use;
 use super::ground::{is_aligned, read, Ground, Kind};
+use super::peer::Line;
 use super::{injected, Refused, Rmm, MAX_VDEVS_ORDER};
 use crate::knobs::FirmwareKnobs;
 use tdisp::{Nonce, Operation, State};
-use tsm_wire::rmi::vdev::{ADDR_RANGE_MAX, MEASURE_FLAG_RAW};
+use tsm_wire::rmi::vdev::{ADDR_RANGE_MAX, MEASURE_FLAG_RAW, NONCE_SIZE};
 use tsm_wire::rmi::{AddrRange, Fid, Status, VdevMeasureParams, VdevParams, VdevState};
 
 /// A VDEV.
@@ -22,6 +23,8 @@ pub(super) struct Vdev {
     ranges: Vec<AddrRange>,
     state: VdevState,
     nonce: Option<Nonce>,
+    /// The SPDM session that it was locked in.
+    session: Option<u32>,
     communication: Communication,
 }
 
@@ -48,6 +51,16 @@ impl Vdev {
             .any(|range| range.base <= base && top <= range.top)
     }
 
+    /// Whether it was asked to be unlocked, and that is not over yet.
+    pub(super) fn is_being_unlocked(&self) -> bool {
+        self.communication.fid() == Some(Fid::VdevUnlock) && !self.communication.is_free()
+    }
+
+    /// Whether messages about it are under way.
+    pub(super) fn is_active(&self) -> bool {
+        self.communication.is_active()
+    }
+
     fn begin(&mut self, fid: Fid, allowed: &[VdevState], errand: Errand) -> Result<(), Refused> {
         if !allowed.contains(&self.state) || !self.communication.is_free() {
             return Err(Status::ErrorDevice.into());
@@ -56,8 +69,8 @@ impl Vdev {
         Ok(())
     }
 
-    /// What it is after a communication that went well.
-    fn succeed(&mut self, fid: Option<Fid>, errand: &Errand) {
+    /// What it is after a communication that went well, in this session.
+    fn succeed(&mut self, fid: Option<Fid>, errand: &Errand, session: Option<u32>) {
         match fid {
             Some(Fid::VdevCreate | Fid::VdevUnlock) => {
                 self.state = VdevState::Unlocked;
@@ -66,6 +79,7 @@ impl Vdev {
             Some(Fid::VdevLock) => {
                 self.state = VdevState::Locked;
                 self.nonce = errand.nonce();
+                self.session = session;
             }
             Some(Fid::VdevStart) => self.state = VdevState::Started,
             _ => {}
@@ -150,8 +164,9 @@ impl Rmm {
             ranges,
             state: VdevState::New,
             nonce: None,
+            session: None,
             // A device is not asked before it is locked.
-            communication: Communication::pending(Fid::VdevCreate, Errand::Nothing),
+            communication: Communication::pending(Fid::VdevCreate, Errand::nothing()),
         };
         self.vdevs.insert(address, vdev);
         Ok(())
@@ -172,29 +187,63 @@ impl Rmm {
         self.vdev(names)?;
         let [_, pdev, address] = names;
         // One conversation at a time with one device.
-        let others = self.vdevs.iter().any(|(other, vdev)| {
-            *other != address && vdev.pdev == pdev && vdev.communication.is_active()
-        });
+        let others = self
+            .vdevs
+            .iter()
+            .any(|(other, vdev)| *other != address && vdev.pdev == pdev && vdev.is_active());
         if others || self.pdevs.get(&pdev).is_some_and(|pdev| pdev.is_active()) {
             return Err(Status::Busy.into());
         }
-        let vdev = self.vdevs.get_mut(&address).ok_or(Status::ErrorInput)?;
+        let Self {
+            references,
+            root_port,
+            granules,
+            pdevs,
+            vdevs,
+            ..
+        } = self;
+        let pdev_address = pdev;
+        let vdev = vdevs.get_mut(&address).ok_or(Status::ErrorInput)?;
+        let pdev = pdevs.get_mut(&pdev).ok_or(Status::ErrorInput)?;
         let fid = vdev.communication.fid();
-        match vdev.communication.go_on(ground, &self.granules, data)? {
+        let mut line = Line {
+            peer: pdev.peer_mut(),
+            root_port,
+            references,
+        };
+        let progress = vdev
+            .communication
+            .go_on(ground, granules, &mut line, data)?;
+        let session = line.peer.session();
+        let outcome = match progress {
             Progress::More => Ok(()),
             Progress::Done(errand) => {
-                vdev.succeed(fid, &errand);
+                vdev.succeed(fid, &errand, session);
                 if fid.is_some() && knobs.error_after == fid {
                     knobs.error_after = None;
                     vdev.communication.fail();
-                    return Err(injected(true));
+                    Err(injected(true))
+                } else {
+                    Ok(())
                 }
-                Ok(())
             }
             // A TDI that is unlocked is what was to be reached, whatever went wrong before.
             Progress::Failed(state, detail) => {
                 vdev.stumble(state);
                 Err(Refused::with(Status::ErrorDevice, detail.raw()))
+            }
+        };
+        self.drop_locks(pdev_address);
+        outcome
+    }
+
+    /// The locks of a device's TDIs end with the session that they were made in (11.4.5).
+    pub(super) fn drop_locks(&mut self, pdev: u64) {
+        let session = self.pdevs.get(&pdev).and_then(|pdev| pdev.peer().session());
+        for vdev in self.vdevs.values_mut().filter(|vdev| vdev.pdev == pdev) {
+            let locked = matches!(vdev.state, VdevState::Locked | VdevState::Started);
+            if locked && vdev.session != session {
+                vdev.state = VdevState::Error;
             }
         }
     }
@@ -250,7 +299,10 @@ impl Rmm {
         if params.flags & !MEASURE_FLAG_RAW != 0 || reserved.any(|byte| *byte != 0) {
             return Err(Status::ErrorInput.into());
         }
-        let errand = Errand::measure(vdev.requester_id, params.flags & MEASURE_FLAG_RAW != 0);
+        let raw = params.flags & MEASURE_FLAG_RAW != 0;
+        // Nothing is fresh for a nonce of a host whose guest gave none.
+        let nonce = Some(params.nonce).filter(|nonce| *nonce != [0; NONCE_SIZE]);
+        let errand = Errand::measure(vdev.requester_id, raw, nonce);
         let allowed = [VdevState::Unlocked, VdevState::Locked, VdevState::Started];
         vdev.begin(Fid::VdevGetMeasurements, &allowed, errand)
     }
@@ -259,6 +311,12 @@ impl Rmm {
         let vdev = self.vdev(names)?;
         if vdev.communication.abort()? {
             vdev.state = VdevState::Error;
+            // An answer that is lost is missing in the session.
+            let [_, pdev, _] = names;
+            if let Some(pdev) = self.pdevs.get_mut(&pdev) {
+                pdev.peer_mut().forget();
+            }
+            self.drop_locks(pdev);
         }
         Ok(())
     }
