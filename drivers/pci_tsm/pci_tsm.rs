@@ -6,12 +6,14 @@
 //! |---|---|
 //! | [`link_tsm`] | the traits that a backend implements |
 //! | [`registration`] | a backend, registered with PCI/TSM |
+//! | [`ide_stream`] | the encrypted link to a device |
 //! | [`transport`] | a way to the firmware |
 //! | [`mailbox`] | the way to the emulated one |
 //! | [`patience`] | how long to wait for it |
 
 #![forbid(unsafe_code)]
 
+pub mod ide_stream;
 pub mod link_tsm;
 pub mod mailbox;
 pub mod patience;

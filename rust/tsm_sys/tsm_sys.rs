@@ -15,6 +15,7 @@
 //! | [`binding`] | bind, unbind and requests of PCI/TSM |
 //! | [`link`] | a TSM for PCI/TSM |
 //! | [`doe`] | data object exchange |
+//! | [`ide`] | encryption of the link to a device |
 //! | [`bar`] | memory of a PCI function |
 //! | [`granule`] | memory that firmware may be given |
 //! | [`module`] | references to modules |
@@ -29,6 +30,7 @@ pub mod binding;
 mod bindings;
 pub mod doe;
 pub mod granule;
+pub mod ide;
 pub mod link;
 pub mod module;
 pub mod pci_id;

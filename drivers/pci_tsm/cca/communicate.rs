@@ -50,6 +50,8 @@ use zerocopy::{
 
 /// Messages that one communication may take: an object of the largest size, 1 KiB at a time.
 const MESSAGES_MAX: usize = 16 * 1024;
+/// Microseconds that the RMM may have us wait before a message; an operation has not much more.
+const DELAY_MAX_US: u64 = 5_000_000;
 /// Offset of `RmiDevCommExit` in `RmiDevCommData`.
 const EXIT: usize = 0x800;
 
@@ -73,6 +75,15 @@ pub(crate) enum Party {
     Vdev([u64; 3]),
 }
 
+/// Why a communication does not go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// It is over.
+    Over,
+    /// It is the turn of the other end of a stream.
+    StreamWait,
+}
+
 /// What the RMM wants kept.
 struct Kept {
     objects: [Option<KVVec<u8>>; ObjectType::ALL.len()],
@@ -92,7 +103,8 @@ impl<'a, 'f> Communication<'a, 'f> {
         })
     }
 
-    /// Carries messages until the RMM is content, and puts what it wants kept into `evidence`.
+    /// Carries messages until the RMM is content, or has to hear from another device first, and
+    /// puts what it wants kept into `evidence`.
     ///
     /// Once the first message is sent, a signal does not end it any more.
     ///
@@ -105,7 +117,7 @@ impl<'a, 'f> Communication<'a, 'f> {
         party: Party,
         evidence: &Evidence,
         patience: &mut Patience,
-    ) -> Result<(), Refused> {
+    ) -> Result<Halt, Refused> {
         let mut kept = Kept {
             objects: Default::default(),
         };
@@ -123,7 +135,12 @@ impl<'a, 'f> Communication<'a, 'f> {
                 kept.append(exit.cache_obj_id, &self.request, part, exit.req_len)?;
             }
             if flags.0 == 0 {
-                return kept.store(evidence);
+                kept.store(evidence)?;
+                return Ok(Halt::Over);
+            }
+            if flags == ExitFlags::STREAM_WAIT {
+                kept.store(evidence)?;
+                return Ok(Halt::StreamWait);
             }
             if !flags.contains(ExitFlags::SEND) {
                 status = CommStatus::None;
@@ -131,8 +148,12 @@ impl<'a, 'f> Communication<'a, 'f> {
                 continue;
             }
             patience.commit();
-            if patience.is_over() {
+            if patience.is_over() || exit.req_delay > DELAY_MAX_US {
                 return Err(nonsense());
+            }
+            // a device that was not ready wants to be asked later
+            if exit.req_delay != 0 {
+                patience.wait(exit.req_delay.div_ceil(1000) as u32)?;
             }
             match self.send(&exit)? {
                 Some(len) => {

@@ -8,6 +8,8 @@
 //! | [`communicate`] | messages that the host carries between the RMM and a device |
 //! | [`realm`] | the VM, as the RMM has it |
 //! | [`pdev`] | a connected device |
+//! | [`root_port`] | the root ports above such |
+//! | [`stream`] | the encrypted link between the two |
 //! | [`vdev`] | a bound TDI |
 
 #![forbid(unsafe_code)]
@@ -16,12 +18,15 @@ mod communicate;
 mod pdev;
 mod realm;
 mod rmm;
+mod root_port;
+mod stream;
 mod vdev;
 
 use crate::{
     pdev::Pdev,
     realm::Realms,
-    rmm::Rmm, //
+    rmm::Rmm,
+    root_port::RootPorts, //
 };
 use kernel::{
     device::Core,
@@ -50,6 +55,7 @@ use tsm_wire::{
 pub(crate) struct Cca<'f, T> {
     rmm: Rmm<'f, T>,
     realms: Pin<KBox<Realms<'f>>>,
+    root_ports: Pin<KBox<RootPorts<'f>>>,
 }
 
 impl<'f, T: FirmwareTransport<'f>> Cca<'f, T> {
@@ -59,6 +65,7 @@ impl<'f, T: FirmwareTransport<'f>> Cca<'f, T> {
         Ok(Cca {
             rmm,
             realms: KBox::pin_init(Realms::new(), GFP_KERNEL)?,
+            root_ports: KBox::pin_init(RootPorts::new(), GFP_KERNEL)?,
         })
     }
 }

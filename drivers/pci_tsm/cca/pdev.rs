@@ -5,9 +5,11 @@
 use crate::{
     communicate::{
         Communication,
+        Halt,
         Party, //
     },
     rmm::nonsense,
+    stream::Stream,
     vdev::Vdev,
     Cca, //
 };
@@ -38,6 +40,7 @@ use tsm_wire::{
     rmi::{
         pdev::{
             FLAG_CATEGORY_OFF_CHIP,
+            FLAG_CATEGORY_ROOT_PORT,
             FLAG_SPDM,
             HASH_SHA_384, //
         },
@@ -52,6 +55,15 @@ use zerocopy::IntoBytes;
 const ROUNDS: usize = 4;
 /// Functions of a device without ARI.
 const FUNCTIONS: u64 = 8;
+
+/// What a PDEV is of.
+#[derive(Clone, Copy)]
+pub(crate) enum Category {
+    /// A device.
+    OffChip,
+    /// The root port above one.
+    RootPort,
+}
 
 /// What the host needs to carry on a communication of the device.
 pub(crate) struct Desk<'a, 'f> {
@@ -68,7 +80,8 @@ pub(crate) struct Pdev<'a, 'f, T: FirmwareTransport<'f>> {
     /// The RMM's, until it is given back in the end.
     granule: Option<Granule<'f>>,
     pub(crate) address: u64,
-    created: bool,
+    /// The encrypted link to it, if it has one.
+    stream: Option<Stream<'a>>,
     /// See [`Pdev::scrap`].
     scrap: Pin<KBox<Evidence>>,
 }
@@ -98,42 +111,76 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Pdev<'a, 'f, T> {
             desk,
             address: granule.bus_address(),
             granule: Some(granule),
-            created: false,
+            stream: None,
             scrap,
         };
-        pdev.create(function, &patience)?;
-        for _ in 0..ROUNDS {
-            match pdev.state(&patience)? {
-                PdevState::New | PdevState::NeedsKey | PdevState::HasKey => {
-                    pdev.communicate(evidence, &mut patience)?
-                }
-                PdevState::Ready => return Ok(pdev),
-                PdevState::Stopped | PdevState::Error => break,
-            }
+        // whatever comes back, dropping it undoes it: it may be that the answer alone was lost
+        let id = u64::from(function.dev_id());
+        pdev.create(pdev.address, Category::OffChip, id, &patience)?;
+        pdev.make_ready(pdev.address, evidence, &mut patience)?;
+        if let Some(mut stream) = Stream::begin(&pdev, function, &mut patience)? {
+            let connected = stream.connect(&pdev, &mut patience);
+            // whatever came of it: dropping the PDEV ends it
+            pdev.stream = Some(stream);
+            connected?;
         }
-        Err(nonsense())
+        Ok(pdev)
     }
 
-    fn create(&mut self, function: &pci::Device, patience: &Patience) -> Result<(), Refused> {
-        let id = u64::from(function.dev_id());
+    /// Makes a PDEV of the granule at `address`: its own, or that of the root port above. `id` is the
+    /// requester ID.
+    #[inline(never)] // a quarter of the stack, which is to be free again soon
+    pub(crate) fn create(
+        &self,
+        address: u64,
+        category: Category,
+        id: u64,
+        patience: &Patience,
+    ) -> Result<(), Refused> {
+        let (flags, rid_base, rid_top, hash_algo) = match category {
+            Category::OffChip => (
+                FLAG_SPDM | FLAG_CATEGORY_OFF_CHIP,
+                id,
+                id + FUNCTIONS,
+                HASH_SHA_384,
+            ),
+            Category::RootPort => (FLAG_CATEGORY_ROOT_PORT, 0, 0, 0),
+        };
         let params = PdevParams {
-            flags: FLAG_SPDM | FLAG_CATEGORY_OFF_CHIP,
+            flags,
             hb_base: 0,
             pdev_id: id,
             routing_id: 0,
             id_index: 0,
-            rid_base: id,
-            rid_top: id + FUNCTIONS,
-            hash_algo: HASH_SHA_384,
+            rid_base,
+            rid_top,
+            hash_algo,
             reserved: [0; 0xfc0],
         };
         let params = self.with_params(params.as_bytes())?;
-        // whatever comes back: it may be that the answer alone was lost
-        self.created = true;
         self.cca
             .rmm
-            .call(patience, Fid::PdevCreate, &[self.address, params])?;
+            .call(patience, Fid::PdevCreate, &[address, params])?;
         Ok(())
+    }
+
+    /// Lets the RMM communicate for such a PDEV until it is ready.
+    pub(crate) fn make_ready(
+        &self,
+        address: u64,
+        evidence: &Evidence,
+        patience: &mut Patience,
+    ) -> Result<(), Refused> {
+        for _ in 0..ROUNDS {
+            match self.state(address, patience)? {
+                PdevState::New | PdevState::NeedsKey | PdevState::HasKey => {
+                    self.communicate(address, evidence, patience)?
+                }
+                PdevState::Ready => return Ok(()),
+                PdevState::Stopped | PdevState::Error => break,
+            }
+        }
+        Err(nonsense())
     }
 
     /// Fills the page of parameters, and gives its address.
@@ -148,49 +195,75 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Pdev<'a, 'f, T> {
         &self.scrap
     }
 
-    fn state(&self, patience: &Patience) -> Result<PdevState, Refused> {
-        let [_, state, ..] = self
-            .cca
-            .rmm
-            .call(patience, Fid::PdevGetState, &[self.address])?;
+    fn state(&self, address: u64, patience: &Patience) -> Result<PdevState, Refused> {
+        let [_, state, ..] = self.cca.rmm.call(patience, Fid::PdevGetState, &[address])?;
         PdevState::try_from(state).map_err(|_| nonsense())
     }
 
-    fn communicate(&self, evidence: &Evidence, patience: &mut Patience) -> Result<(), Refused> {
-        let party = Party::Pdev([self.address]);
-        let done = self.carry(party, evidence, patience);
+    fn communicate(
+        &self,
+        address: u64,
+        evidence: &Evidence,
+        patience: &mut Patience,
+    ) -> Result<(), Refused> {
+        let done = self.carry_through(Party::Pdev([address]), evidence, patience);
         if done.is_err() {
             let _ = self
                 .cca
                 .rmm
-                .call(&patience.undo(), Fid::PdevAbort, &[self.address]);
+                .call(&patience.undo(), Fid::PdevAbort, &[address]);
         }
         done
     }
 
-    /// Carries messages for one of the RMM's objects of this device.
-    pub(crate) fn carry(
+    /// Carries messages for one of the RMM's objects of this device, until it is over.
+    pub(crate) fn carry_through(
         &self,
         party: Party,
         evidence: &Evidence,
         patience: &mut Patience,
     ) -> Result<(), Refused> {
+        match self.carry(party, evidence, patience)? {
+            Halt::Over => Ok(()),
+            // there is no stream that this would be about
+            Halt::StreamWait => Err(nonsense()),
+        }
+    }
+
+    /// Carries messages for one of the RMM's objects of this device, as far as it can go on.
+    pub(crate) fn carry(
+        &self,
+        party: Party,
+        evidence: &Evidence,
+        patience: &mut Patience,
+    ) -> Result<Halt, Refused> {
         let mut desk = self.desk.lock();
         desk.communication
             .run(&self.cca.rmm, party, evidence, patience)
     }
 
-    /// Stops and destroys it.
-    fn disconnect(&self, patience: &mut Patience) -> Result<(), Refused> {
+    /// Gets rid of the PDEV in a granule, and takes the granule back.
+    pub(crate) fn unmake(&self, patience: &mut Patience, granule: Granule<'f>) {
+        let address = granule.bus_address();
+        // twice: one answer may be lost
+        let _ = self
+            .destroy(address, patience)
+            .or_else(|_| self.destroy(address, patience));
+        // what is a PDEV still is not given back
+        self.cca.rmm.reclaim(patience, granule);
+    }
+
+    /// Stops and destroys a PDEV.
+    fn destroy(&self, address: u64, patience: &mut Patience) -> Result<(), Refused> {
         let rmm = &self.cca.rmm;
-        let pdev = [self.address];
+        let pdev = [address];
         if rmm.call(patience, Fid::PdevStop, &pdev).is_err() {
             // something is under way still
             let _ = rmm.call(patience, Fid::PdevAbort, &pdev);
             rmm.call(patience, Fid::PdevStop, &pdev)?;
         }
         // the RMM stops it without the device, if that does not answer
-        let _ = self.communicate(self.scrap(), patience);
+        let _ = self.communicate(address, self.scrap(), patience);
         rmm.call(patience, Fid::PdevDestroy, &pdev)?;
         Ok(())
     }
@@ -218,13 +291,9 @@ impl<'f, T: FirmwareTransport<'f>> Drop for Pdev<'_, 'f, T> {
             return;
         };
         let mut patience = Patience::end();
-        if self.created {
-            // twice: one answer may be lost
-            let _ = self
-                .disconnect(&mut patience)
-                .or_else(|_| self.disconnect(&mut patience));
+        if let Some(stream) = self.stream.take() {
+            stream.end(self, &mut patience);
         }
-        // what is a PDEV still is not given back
-        self.cca.rmm.reclaim(&patience, granule);
+        self.unmake(&mut patience, granule);
     }
 }

@@ -75,6 +75,17 @@ pub(crate) fn nonsense() -> Refused {
     Refused::by_firmware(transport_code(TransportFault::Malformed))
 }
 
+/// The stream of a device has its keys and is not secure.
+pub(crate) fn insecure() -> Refused {
+    Refused::by_firmware(transport_code(TransportFault::Insecure))
+}
+
+/// The RMM does not have what it was asked for.
+pub(crate) fn is_unsupported(refused: &Refused) -> bool {
+    refused.why == Refusal::Firmware
+        && Status::from_x0(refused.tsm_code) == Ok(Status::ErrorNotSupported)
+}
+
 /// The RMM.
 pub(crate) struct Rmm<'f, T> {
     transport: T,

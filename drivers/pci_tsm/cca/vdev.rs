@@ -144,7 +144,7 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
     fn communicate(&self, evidence: &Evidence, patience: &mut Patience) -> Result<(), Refused> {
         let done = self
             .pdev
-            .carry(Party::Vdev(self.names()), evidence, patience);
+            .carry_through(Party::Vdev(self.names()), evidence, patience);
         if done.is_err() {
             let _ = self
                 .rmm()

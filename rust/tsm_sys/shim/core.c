@@ -242,4 +242,14 @@ bool tsm_shim_memory_bar(struct pci_dev *pdev, int bar, u64 *start, u64 *len)
 	return pci_resource_flags(pdev, bar) & IORESOURCE_MEM;
 }
 
+int tsm_shim_pcie_type(struct pci_dev *pdev)
+{
+	return pci_pcie_type(pdev);
+}
+
+struct pci_dev *tsm_shim_root_port(struct pci_dev *pdev)
+{
+	return pcie_find_root_port(pdev);
+}
+
 MODULE_VERSION("0.1.0");

@@ -8,6 +8,7 @@
 
 #include <linux/module.h>
 #include <linux/pci-tsm.h>
+#include <linux/sysfs.h>
 #include <linux/tsm.h>
 
 #include "shim.h"
@@ -41,6 +42,17 @@ static const struct pci_tsm_ops link_ops = {
 	.unbind = tsm_link_unbind,
 	.guest_req = link_guest_req,
 };
+
+/* The link to the endpoint of a stream, in the directory of its TSM. */
+int tsm_shim_stream_show(struct pci_dev *pdev, const char *name)
+{
+	return sysfs_create_link(&pdev->tsm->tsm_dev->dev.kobj, &pdev->dev.kobj, name);
+}
+
+void tsm_shim_stream_hide(struct pci_dev *pdev, const char *name)
+{
+	sysfs_remove_link(&pdev->tsm->tsm_dev->dev.kobj, name);
+}
 
 void tsm_shim_link_init(struct tsm_link *link)
 {

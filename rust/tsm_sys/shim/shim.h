@@ -49,6 +49,8 @@ struct tsm_shim_ops {
 };
 int tsm_shim_ops_of(struct pci_dev *pdev, struct tsm_shim_ops *has);
 bool tsm_shim_memory_bar(struct pci_dev *pdev, int bar, u64 *start, u64 *len);
+int tsm_shim_pcie_type(struct pci_dev *pdev);
+struct pci_dev *tsm_shim_root_port(struct pci_dev *pdev);
 
 /* link.c: struct pci_tsm_ops */
 struct tsm_link {
@@ -61,6 +63,8 @@ struct tsm_link {
 
 void tsm_shim_link_init(struct tsm_link *link);
 struct tsm_link *tsm_shim_link_of(struct tsm_dev *tsm_dev);
+int tsm_shim_stream_show(struct pci_dev *pdev, const char *name);
+void tsm_shim_stream_hide(struct pci_dev *pdev, const char *name);
 
 /* link.rs, called by link.c; under the locks that pci-tsm.h names */
 struct pci_tsm *tsm_link_probe(struct tsm_link *link, struct tsm_dev *tsm_dev, struct pci_dev *pdev);

@@ -228,6 +228,30 @@ impl PciFunction {
         self.attribute("authenticated")
     }
 
+    /// Name of the IDE stream to it, `streamH.R.E`: numbers of the host bridge, the root port and the
+    /// endpoint (`Documentation/ABI/testing/sysfs-devices-pci-host-bridge` of the kernel).
+    ///
+    /// # Errors
+    ///
+    /// [`PciError::Sysfs`].
+    pub fn stream(&self) -> Result<Option<String>, PciError> {
+        let Ok(device) = self.path.canonicalize() else {
+            return Ok(None);
+        };
+        let is_bridge = |path: &&Path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("pci"))
+        };
+        let Some(bridge) = device.ancestors().find(is_bridge) else {
+            return Ok(None);
+        };
+        let bdf = self.bdf.to_string();
+        let to_it = |name: &String| {
+            name.starts_with("stream") && sysfs::link(&bridge.join(name)).as_ref() == Some(&bdf)
+        };
+        Ok(sysfs::names(bridge)?.into_iter().find(to_it))
+    }
+
     /// Connects it to a TSM of `/sys/class/tsm`.
     ///
     /// # Errors
@@ -302,6 +326,21 @@ mod tests {
             text.contains("'nonsense', which is not understood"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_stream_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let bridge = dir.path().join("devices/pci0000:00");
+        let device = bridge.join("0000:00:02.0/0000:01:00.0");
+        fs::create_dir_all(&device).unwrap();
+        fs::create_dir_all(dir.path().join("bus/pci/devices")).unwrap();
+        symlink(&device, dir.path().join("bus/pci/devices/0000:01:00.0")).unwrap();
+        let f = function(&dir);
+        symlink("0000:00:03.0/0000:02:00.0", bridge.join("stream0.0.0")).unwrap();
+        assert_eq!(f.stream().unwrap(), None);
+        symlink("0000:00:02.0/0000:01:00.0", bridge.join("stream1.0.0")).unwrap();
+        assert_eq!(f.stream().unwrap().as_deref(), Some("stream1.0.0"));
     }
 
     #[test]

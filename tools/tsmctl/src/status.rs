@@ -18,6 +18,8 @@ pub(crate) struct Status {
     pub(crate) connected: Option<String>,
     /// TSM that authenticated it.
     pub(crate) authenticated: Option<String>,
+    /// IDE stream that the link to it is encrypted by.
+    pub(crate) stream: Option<String>,
     /// TSM that it is bound through as a TDI.
     pub(crate) bound: Option<String>,
     /// Function whose DSM speaks for it.
@@ -36,6 +38,7 @@ impl Status {
             tsm: function.has_tsm(),
             connected: function.connected()?,
             authenticated: function.authenticated()?,
+            stream: function.stream()?,
             bound: function.bound()?,
             dsm: function.dsm()?,
             driver: function.driver(),
@@ -61,6 +64,7 @@ pub(crate) fn print(bdf: Bdf, json: bool) -> anyhow::Result<()> {
         ("accepted", accepted.to_owned()),
         ("connected", dash(&status.connected)),
         ("authenticated", dash(&status.authenticated)),
+        ("stream", dash(&status.stream)),
         ("dsm", dash(&status.dsm)),
         ("bound", dash(&status.bound)),
         ("driver", dash(&status.driver)),

@@ -127,7 +127,11 @@ fn connect(function: &PciFunction, tsm: &str) -> anyhow::Result<((), String)> {
         authenticated.as_deref() == Some(tsm),
         "sysfs says that it was authenticated by {authenticated:?}"
     );
-    let line = format!("{} to {tsm}, authenticated", function.bdf());
+    let link = match function.stream()? {
+        Some(stream) => format!("IDE {stream}"),
+        None => "no IDE stream".to_owned(),
+    };
+    let line = format!("{} to {tsm}, authenticated, {link}", function.bdf());
     Ok(((), line))
 }
 
