@@ -6,6 +6,7 @@ use crate::{
     calls,
     count::Plan,
     memory::{self, TdiMemory},
+    procedure::Procedure,
     row::{Row, BUDGETS},
     Arguments,
 };
@@ -22,8 +23,12 @@ const READ_SHORT: usize = 4 * 1024;
 /// A TDI of each of them at once.
 const FUNCTIONS: u8 = 3;
 
-/// Rows of calls, and the memory of TDIs.
-pub(crate) type Measured = (Vec<Row>, anyhow::Result<Vec<TdiMemory>>);
+/// All that is measured with devices.
+pub(crate) struct Measured {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) procedures: anyhow::Result<Vec<Procedure>>,
+    pub(crate) memory: anyhow::Result<Vec<TdiMemory>>,
+}
 
 pub(crate) fn measure(arguments: &Arguments, plan: Plan) -> anyhow::Result<Measured> {
     let first = first(arguments)?;
@@ -31,12 +36,32 @@ pub(crate) fn measure(arguments: &Arguments, plan: Plan) -> anyhow::Result<Measu
         .into_iter()
         .next()
         .context("there is no TSM in /sys/class/tsm")?;
-    first.connect(&tsm.name).context("connect")?;
+    let connect = connect(arguments, &first, &tsm.name)?;
     let measured = connected(arguments, plan, &first);
     let disconnected = first.disconnect(&tsm.name).context("disconnect");
-    let measured = measured?;
+    let mut measured = measured?;
     disconnected?;
+    measured.procedures = connect.and_then(|connect| {
+        let mut procedures = vec![connect];
+        procedures.extend(measured.procedures?);
+        Ok(procedures)
+    });
     Ok(measured)
+}
+
+/// Connects, and measures it if there is a control line to count round trips with.
+fn connect(
+    arguments: &Arguments,
+    first: &PciFunction,
+    tsm: &str,
+) -> anyhow::Result<anyhow::Result<Procedure>> {
+    match ControlLine::open(&arguments.control) {
+        Ok(mut control) => Procedure::of("connect", &mut control, || first.connect(tsm)).map(Ok),
+        Err(error) => {
+            first.connect(tsm).context("connect")?;
+            Ok(Err(error.into()))
+        }
+    }
 }
 
 fn first(arguments: &Arguments) -> anyhow::Result<PciFunction> {
@@ -75,8 +100,23 @@ fn taken(arguments: &Arguments, plan: Plan, functions: &[PciFunction]) -> anyhow
         .collect::<Result<Vec<_>, _>>()?;
     let memory = memory::of(&assignments);
     let one = assignments.first().context("no function")?;
+    let procedures = procedures(arguments, one.vdevice(TvmArch::Cca));
     let rows = rows(arguments, plan, one).unwrap_or_else(|error| Row::unmeasured(&error));
-    Ok((rows, memory))
+    Ok(Measured {
+        rows,
+        procedures,
+        memory,
+    })
+}
+
+/// The way of a TDI from bind to unbind.
+fn procedures(arguments: &Arguments, tdi: Vdevice<'_>) -> anyhow::Result<Vec<Procedure>> {
+    let mut control = ControlLine::open(&arguments.control)?;
+    Ok(vec![
+        Procedure::of("bind", &mut control, || tdi.bind())?,
+        Procedure::of("run", &mut control, || tdi.set_state(TdiState::Run))?,
+        Procedure::of("unbind", &mut control, || tdi.unbind())?,
+    ])
 }
 
 fn rows(

@@ -24,6 +24,7 @@ mod devices;
 mod meminfo;
 mod memory;
 mod outcome;
+mod procedure;
 mod row;
 mod table;
 mod trace;
@@ -129,14 +130,14 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Row::new(&BUDGETS.bystander, calls::empty(plan, iommufd.as_fd())),
         Row::new(&BUDGETS.unknown, calls::unknown(plan, iommufd.as_fd())),
     ];
-    let memory = match devices::measure(arguments, plan) {
-        Ok((more, memory)) => {
-            rows.extend(more);
-            memory
+    let (procedures, memory) = match devices::measure(arguments, plan) {
+        Ok(measured) => {
+            rows.extend(measured.rows);
+            (measured.procedures, measured.memory)
         }
         Err(error) => {
             rows.extend(Row::unmeasured(&error));
-            Err(error)
+            (Err(anyhow::Error::msg(format!("{error:#}"))), Err(error))
         }
     };
     drop(iommufd);
@@ -148,6 +149,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Outcome> {
         plan,
         empty,
         rows: rows.into_iter().map(|row| row.against(&empty)).collect(),
+        procedures: procedures.into(),
         memory: memory.into(),
     })
 }

@@ -5,6 +5,7 @@
 use crate::{
     count::{Count, Plan},
     memory::TdiMemory,
+    procedure::Procedure,
     row::Figure,
 };
 use serde::Serialize;
@@ -21,7 +22,27 @@ pub(crate) struct Outcome {
     /// `IOMMU_OPTION` get, before any module of ours was loaded.
     pub(crate) empty: Count,
     pub(crate) rows: Vec<Figure>,
+    pub(crate) procedures: Procedures,
     pub(crate) memory: Memory,
+}
+
+/// What a device goes through.
+#[derive(Debug, Serialize)]
+pub(crate) struct Procedures {
+    /// In the order of a device's life.
+    pub(crate) measured: Vec<Procedure>,
+    /// Why they could not be measured.
+    pub(crate) error: Option<String>,
+}
+
+impl From<anyhow::Result<Vec<Procedure>>> for Procedures {
+    fn from(measured: anyhow::Result<Vec<Procedure>>) -> Self {
+        let (measured, error) = match measured {
+            Ok(measured) => (measured, None),
+            Err(error) => (Vec::new(), Some(format!("{error:#}"))),
+        };
+        Procedures { measured, error }
+    }
 }
 
 /// The memory of bound TDIs.
@@ -56,7 +77,8 @@ impl Outcome {
     /// Figures that could not be measured.
     pub(crate) fn failures(&self) -> usize {
         let rows = self.rows.iter().filter(|row| row.error.is_some()).count();
-        rows + usize::from(self.memory.error.is_some())
+        let errors = [&self.procedures.error, &self.memory.error];
+        rows + errors.into_iter().flatten().count()
     }
 
     /// Figures beyond their budget.

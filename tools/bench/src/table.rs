@@ -3,7 +3,7 @@
 //! The table for a reader.
 
 use crate::{
-    outcome::{Memory, Outcome},
+    outcome::{Memory, Outcome, Procedures},
     row::Figure,
 };
 use std::io::{self, Write};
@@ -18,6 +18,7 @@ pub(crate) fn print(out: &mut impl Write, outcome: &Outcome, sites: bool) -> io:
         plan,
         empty,
         rows,
+        procedures,
         memory,
     } = outcome;
     writeln!(
@@ -48,6 +49,7 @@ pub(crate) fn print(out: &mut impl Write, outcome: &Outcome, sites: bool) -> io:
         line(out, row)?;
     }
     writeln!(out)?;
+    print_procedures(out, procedures)?;
     print_memory(out, memory, sites)?;
     match (outcome.failures(), outcome.overs()) {
         (0, 0) => writeln!(out, "all budgets met"),
@@ -74,6 +76,22 @@ fn line(out: &mut impl Write, row: &Figure) -> io::Result<()> {
         writeln!(out, "    {error}")?;
     }
     Ok(())
+}
+
+fn print_procedures(out: &mut impl Write, procedures: &Procedures) -> io::Result<()> {
+    let head = "of function 0";
+    writeln!(out, "{head:<38} {:>12} {:>12}", "virtual ms", "round trips")?;
+    for procedure in &procedures.measured {
+        writeln!(
+            out,
+            "{:<38} {:>12.1} {:>12}",
+            procedure.name, procedure.milliseconds, procedure.round_trips
+        )?;
+    }
+    if let Some(error) = &procedures.error {
+        writeln!(out, "    not measured: {error}")?;
+    }
+    writeln!(out)
 }
 
 fn print_memory(out: &mut impl Write, memory: &Memory, sites: bool) -> io::Result<()> {
@@ -150,6 +168,7 @@ mod tests {
             },
             empty,
             rows: rows.into_iter().map(|row| row.against(&empty)).collect(),
+            procedures: Err(anyhow::anyhow!("no TSM")).into(),
             memory: Err(anyhow::anyhow!("no TSM")).into(),
         };
         let mut out = Vec::new();
@@ -159,6 +178,6 @@ mod tests {
         assert!(row("other iommufd ioctl").ends_with("1.00  ok"), "{text}");
         assert!(row("REQ, id unknown").ends_with("1.17  over"), "{text}");
         assert!(row("BIND").ends_with("not measured"), "{text}");
-        assert!(text.ends_with("1 over budget, 2 not measured\n"), "{text}");
+        assert!(text.ends_with("1 over budget, 3 not measured\n"), "{text}");
     }
 }
