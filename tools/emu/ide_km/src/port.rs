@@ -131,7 +131,9 @@ impl Port {
 
     /// Uses the keys of a set in one direction from now on; likewise.
     pub fn go(&mut self, stream: u8, set: KeySet, direction: Direction) -> Result<(), Refused> {
-        Slot::towards(set, direction).try_for_each(|slot| self.keys.go(stream, slot))
+        self.watch(stream, |keys| {
+            Slot::towards(set, direction).try_for_each(|slot| keys.go(stream, slot))
+        })
     }
 
     /// Ends the use of a key set; likewise.
@@ -194,7 +196,8 @@ impl Port {
 
     fn set_go(&mut self, target: Target) -> Option<Vec<u8>> {
         let slot = self.slot(target)?;
-        self.keys.go(target.stream, slot).ok()?;
+        self.watch(target.stream, |keys| keys.go(target.stream, slot))
+            .ok()?;
         Some(k_gostop_ack::encode(target))
     }
 
@@ -212,13 +215,14 @@ impl Port {
     }
 
     /// Does something to the keys of a stream and notes if it is the worse for it.
-    fn watch(&mut self, stream: u8, act: impl FnOnce(&mut KeyStore)) {
+    fn watch<T>(&mut self, stream: u8, act: impl FnOnce(&mut KeyStore) -> T) -> T {
         let before = (self.keys.is_secure(stream), self.keys.is_keyed(stream));
-        act(&mut self.keys);
+        let outcome = act(&mut self.keys);
         let after = (self.keys.is_secure(stream), self.keys.is_keyed(stream));
         if before.0 && !after.0 || before.1 && !after.1 {
             self.lost.insert(stream);
         }
+        outcome
     }
 }
 

@@ -171,6 +171,32 @@ fn statuses_of_key_prog() {
     );
 }
 
+/// The key of one set takes the place of the other's: neither set is whole any more.
+#[test]
+fn go_loses_the_other_key() {
+    for by_message in [true, false] {
+        let mut port = keyed();
+        let mut go = |set: KeySet| {
+            let slots = Slot::towards(set, Direction::Receive);
+            if by_message {
+                for slot in slots {
+                    let target = Target::new(0, STREAM, slot);
+                    port.respond(SESSION, &program(slot).encode()).unwrap();
+                    port.respond(SESSION, &k_set_go::encode(target)).unwrap();
+                }
+            } else {
+                for slot in slots {
+                    port.respond(SESSION, &program(slot).encode()).unwrap();
+                }
+                port.go(STREAM, set, Direction::Receive).unwrap();
+            }
+            (port.keys().is_keyed(STREAM), port.take_lost())
+        };
+        assert_eq!(go(KeySet::K0), (true, Vec::new()));
+        assert_eq!(go(KeySet::K1), (false, vec![STREAM]));
+    }
+}
+
 #[test]
 fn go_needs_a_key() {
     let mut port = port();
