@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The emulated platform: what of it a host reaches.
+
+pub mod doe;
+mod host;
+pub mod monitor;
