@@ -293,8 +293,8 @@ impl Rmm {
     ) -> Result<(), Refused> {
         let host = self.granules.is_host_memory(ground, params);
         let vdev = self.vdev(names)?;
-        let params: Option<VdevMeasureParams> = read(ground, params).filter(|_| host);
-        let params = params.ok_or(Status::ErrorInput)?;
+        let params = host.then(|| read::<VdevMeasureParams>(ground, params));
+        let params = params.flatten().ok_or(Status::ErrorInput)?;
         let mut reserved = params.reserved0.iter().chain(&params.reserved1);
         if params.flags & !MEASURE_FLAG_RAW != 0 || reserved.any(|byte| *byte != 0) {
             return Err(Status::ErrorInput.into());
