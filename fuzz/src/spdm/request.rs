@@ -51,6 +51,8 @@ struct Asked {
     responder: Responder,
     device: Device,
     packet: Packet,
+    /// It is KEY_UPDATE of all keys: the answer has new ones.
+    updates: bool,
 }
 
 impl Asked {
@@ -66,12 +68,12 @@ impl Asked {
             responder,
             device,
             packet,
+            updates: message.get(1..3) == Some(&[0xe9, 2]),
         }
     }
 
     /// The message that answers, whatever it came in.
     fn answer(&mut self, version: Version, reached: Reached) -> Vec<u8> {
-        let before = self.responder.session();
         let answer = self
             .responder
             .respond(&mut self.device, &self.packet)
@@ -80,11 +82,10 @@ impl Asked {
         match answer.carriage {
             Carriage::Plain => answer.bytes,
             Carriage::Secured => {
-                let updates = before.is_some() && self.packet.bytes.len() == 28;
                 let response = Honest::get(version).keys(reached).response;
                 let opened = response.clone().open(&answer.bytes);
-                // With KEY_UPDATE of all keys the answer has new ones.
-                let new = || response.next().open(&answer.bytes).filter(|_| updates);
+                let new = || response.next().open(&answer.bytes);
+                let new = || self.updates.then(new).flatten();
                 opened.or_else(new).unwrap()
             }
         }

@@ -129,6 +129,17 @@ pub fn seeds() -> Vec<Vec<u8>> {
         ),
         from(7, &[run(Fid::VdevGetInterfaceReport), unlock.clone()]),
         from(8, std::slice::from_ref(&unlock)),
+        // Parameters in a granule that is not the host's any more.
+        from(
+            6,
+            &[
+                call(Fid::GranuleRangeDelegate, &[at(PARAMS + 1), at(PARAMS + 2)]),
+                call(
+                    Fid::VdevGetMeasurements,
+                    &[realm, pdev, vdev, at(PARAMS + 1)],
+                ),
+            ],
+        ),
         // Into the realm when it is about to be unlocked.
         from(
             7,
