@@ -18,8 +18,8 @@ use tsm_wire::detail::{Detail, DetailClass};
 use tsm_wire::mailbox::Personality;
 use tsm_wire::rmi::rtt::{RangeDesc, FLAG_OUTPUT_LIST, FLAG_OUTPUT_SINGLE};
 use tsm_wire::rmi::{
-    DevObject, Fid, PdevState, Status, VdevMeasureParams, VdevState,
-    ABI_VERSION, FEATURE_DA, FEATURE_REGISTER_DA,
+    DevObject, Fid, PdevState, Status, VdevMeasureParams, VdevState, ABI_VERSION, FEATURE_DA,
+    FEATURE_REGISTER_DA,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -298,12 +298,16 @@ fn granules() {
 fn without_bus_mastering() {
     let mut host = Host::new();
     let (rd, params) = (host.delegated(), host.page());
-    host.platform.firmware_mut(Personality::Rmm).write_config(4, &2u16.to_le_bytes());
+    host.platform
+        .firmware_mut(Personality::Rmm)
+        .write_config(4, &2u16.to_le_bytes());
     assert_eq!(
         host.call(Fid::RealmCreate, &[rd, params]),
         Err((Status::ErrorInput, 0))
     );
-    host.platform.firmware_mut(Personality::Rmm).write_config(4, &6u16.to_le_bytes());
+    host.platform
+        .firmware_mut(Personality::Rmm)
+        .write_config(4, &6u16.to_le_bytes());
     host.call(Fid::RealmCreate, &[rd, params]).unwrap();
 }
 

@@ -199,12 +199,10 @@ fn another_device_in_its_place() {
     lose_session(&mut host, tdi);
     // One that is trusted as well.
     let other = Host::new();
-    let mut roots = host.platform.firmware.references().clone();
-    roots
-        .roots
-        .extend(other.platform.firmware.references().roots.clone());
-    host.platform.firmware.set_references(roots);
-    std::mem::swap(&mut host.platform.device, &mut { other }.platform.device);
+    let mut other = other.platform;
+    let trusted = std::mem::take(&mut other.references.0);
+    host.platform.references.0.extend(trusted);
+    std::mem::swap(host.device(), &mut other.devices[0]);
     let outcome = host.run(Fid::VdevUnlock, tdi).map(drop);
     assert_eq!(outcome, authentication(AuthenticationFault::OtherDevice));
     assert_eq!(host.state(tdi), VdevState::Error);

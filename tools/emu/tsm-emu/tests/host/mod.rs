@@ -15,17 +15,14 @@ use tsm_emu::config_space::{bar, COMMAND};
 use tsm_emu::device::Device;
 use tsm_emu::platform::{identities, Platform, FUNCTIONS_OF};
 use tsm_wire::detail::Detail;
-use tsm_wire::mailbox::{
-    x, Personality, DOORBELL, RESET, ROOT_PORT, STATUS, STATUS_BUSY, X_COUNT,
-};
+use tsm_wire::mailbox::{x, Personality, DOORBELL, RESET, ROOT_PORT, STATUS, STATUS_BUSY, X_COUNT};
 use tsm_wire::rmi::pdev::{
     FLAG_CATEGORY_OFF_CHIP, FLAG_CATEGORY_ROOT_PORT, FLAG_SPDM, HASH_SHA_384,
 };
 use tsm_wire::rmi::stream::STREAM_NCOH;
 use tsm_wire::rmi::{
-    AddrRange, CommStatus, DevCommEnter, DevCommExit, DevObject, ExitFlags, Fid,
-    PdevParams, PdevState, PdevStreamParams, Protocol, Status, VdevMeasureParams, VdevParams,
-    VdevState,
+    AddrRange, CommStatus, DevCommEnter, DevCommExit, DevObject, ExitFlags, Fid, PdevParams,
+    PdevState, PdevStreamParams, Protocol, Status, VdevMeasureParams, VdevParams, VdevState,
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
@@ -457,8 +454,12 @@ impl Host {
     pub(crate) fn stream_control(&mut self, id: u8, enable: bool) {
         let enable = if enable { STREAM_ENABLE } else { 0 };
         let value = u32::from(id) << 24 | enable;
-        self.platform
-            .write_mailbox(Personality::Rmm, ROOT_PORT + STREAM_CONTROL, &value.to_le_bytes(), self.now);
+        self.platform.write_mailbox(
+            Personality::Rmm,
+            ROOT_PORT + STREAM_CONTROL,
+            &value.to_le_bytes(),
+            self.now,
+        );
         let value = value | STREAM_DEFAULT;
         self.write_config(0, self.ide() + STREAM_CONTROL, &value.to_le_bytes());
     }
