@@ -15,7 +15,10 @@
 //! | [`refusal`] | why something was refused, and its errno |
 //! | [`tdi`] | states of a TDI and the ways between them |
 //! | [`object`] | evidence objects |
-//! | [`mailbox`], [`rmi`] | the emulated firmware's mailbox and the CCA command set |
+//! | [`mailbox`] | the emulated firmware's mailbox |
+//! | [`detail`] | why firmware's conversation with a device failed |
+//! | [`word`] | words of firmware interfaces that have a few values |
+//! | [`rmi`] | the CCA command set |
 
 #![cfg_attr(not(any(test, MODULE)), no_std)]
 #![forbid(unsafe_code)]
@@ -29,6 +32,7 @@
     )
 )]
 
+pub mod detail;
 pub mod mailbox;
 pub mod object;
 pub mod op;
@@ -39,3 +43,4 @@ pub mod rmi;
 pub mod scope;
 pub mod tdi;
 pub mod uapi;
+pub mod word;
