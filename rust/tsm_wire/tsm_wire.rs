@@ -11,6 +11,7 @@
 //! | [`op`] | operations, architectures, and which has which |
 //! | [`request`] | a decoded request, from either form |
 //! | [`scope`] | the scope form and its payloads |
+//! | [`guest_message`] | SNP guest messages, as far as the host reads them |
 //! | [`residue`] | what an ioctl returns on success |
 //! | [`refusal`] | why something was refused, and its errno |
 //! | [`tdi`] | states of a TDI and the ways between them |
@@ -29,6 +30,7 @@
     )
 )]
 
+pub mod guest_message;
 pub mod mailbox;
 pub mod object;
 pub mod op;
