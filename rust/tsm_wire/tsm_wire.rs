@@ -17,6 +17,7 @@
 //! | [`tdi`] | states of a TDI and the ways between them |
 //! | [`object`] | evidence objects |
 //! | [`mailbox`], [`rmi`] | the emulated firmware's mailbox and the CCA command set |
+//! | [`sev`] | the SEV command set |
 
 #![cfg_attr(not(any(test, MODULE)), no_std)]
 #![forbid(unsafe_code)]
@@ -39,5 +40,6 @@ pub mod request;
 pub mod residue;
 pub mod rmi;
 pub mod scope;
+pub mod sev;
 pub mod tdi;
 pub mod uapi;
