@@ -11,6 +11,7 @@
 //! | [`op`] | operations, architectures, and which has which |
 //! | [`request`] | a decoded request, from either form |
 //! | [`scope`] | the scope form and its payloads |
+//! | [`guest_message`] | SNP guest messages, as far as the host reads them |
 //! | [`residue`] | what an ioctl returns on success |
 //! | [`refusal`] | why something was refused, and its errno |
 //! | [`tdi`] | states of a TDI and the ways between them |
@@ -19,6 +20,7 @@
 //! | [`detail`] | why firmware's conversation with a device failed |
 //! | [`word`] | words of firmware interfaces that have a few values |
 //! | [`rmi`] | the CCA command set |
+//! | [`sev`] | the SEV command set |
 
 #![cfg_attr(not(any(test, MODULE)), no_std)]
 #![forbid(unsafe_code)]
@@ -33,6 +35,7 @@
 )]
 
 pub mod detail;
+pub mod guest_message;
 pub mod mailbox;
 pub mod object;
 pub mod op;
@@ -41,6 +44,7 @@ pub mod request;
 pub mod residue;
 pub mod rmi;
 pub mod scope;
+pub mod sev;
 pub mod tdi;
 pub mod uapi;
 pub mod word;
