@@ -16,6 +16,7 @@
 //! | [`tdi`] | states of a TDI and the ways between them |
 //! | [`object`] | evidence objects |
 //! | [`mailbox`], [`rmi`] | the emulated firmware's mailbox and the CCA command set |
+//! | [`tdx`] | the calls of TDX Connect |
 
 #![cfg_attr(not(any(test, MODULE)), no_std)]
 #![forbid(unsafe_code)]
@@ -38,4 +39,5 @@ pub mod residue;
 pub mod rmi;
 pub mod scope;
 pub mod tdi;
+pub mod tdx;
 pub mod uapi;
