@@ -261,9 +261,7 @@ fn decode(frame: &ReqFrame, arch: TvmArch) -> Result<Request, Refusal> {
     match frame.form {
         Form::Op(_, asked) if !asked.fits(arch) => Err(Refusal::Arch),
         Form::Op(op, _) => Request::decode(op, read()?.bytes()),
-        Form::Scope(scope) if arch == TvmArch::Cca => scope::decode_cca(scope, read()?.bytes()),
-        // of no other architecture is there a backend yet
-        Form::Scope(_) => Err(Refusal::Payload),
+        Form::Scope(scope) => scope::decode(arch, scope, read()?.bytes()),
     }
 }
 

@@ -12,8 +12,12 @@ use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// PCI vendor of the emulated functions.
 pub const PCI_VENDOR: u16 = 0x1234;
-/// PCI device of the TSM firmware function.
-pub const PCI_DEVICE: u16 = 0x7d50;
+/// PCI device of the function with the RMM.
+pub const PCI_DEVICE_RMM: u16 = 0x7d50;
+/// PCI device of the function with the PSP.
+pub const PCI_DEVICE_PSP: u16 = 0x7d51;
+/// PCI device of the function with the TDX module.
+pub const PCI_DEVICE_TDX: u16 = 0x7d52;
 /// PCI device of the emulated endpoint functions.
 pub const PCI_DEVICE_ENDPOINT: u16 = 0x7de0;
 

@@ -44,7 +44,7 @@ use tsm_sys::doe::Doe;
 use tsm_wire::{
     mailbox::{
         Personality,
-        PCI_DEVICE,
+        PCI_DEVICE_RMM,
         PCI_VENDOR, //
     },
     op::TvmArch,
@@ -99,7 +99,7 @@ struct CcaFirmware<'bound> {
 kernel::pci_device_table!(
     PCI_TABLE,
     <CcaDriver as pci::Driver>::IdInfo,
-    [(tsm_sys::pci_id::device_id(PCI_VENDOR, PCI_DEVICE), ())]
+    [(tsm_sys::pci_id::device_id(PCI_VENDOR, PCI_DEVICE_RMM), ())]
 );
 
 impl pci::Driver for CcaDriver {

@@ -7,7 +7,7 @@ use tsm_wire::object::ObjectType;
 use tsm_wire::op::{Op, TvmArch};
 use tsm_wire::refusal::Refusal;
 use tsm_wire::request::{Regen, Request, MMIO_GRANULE};
-use tsm_wire::scope::{decode_cca, Scope};
+use tsm_wire::scope::{cca, Scope};
 use tsm_wire::uapi;
 use zerocopy::IntoBytes;
 
@@ -60,7 +60,7 @@ fn of_scope(scope: u32, payload: &[u8]) {
         assert!(scope > 1);
         return;
     };
-    let Ok(request) = decode_cca(scope, payload) else {
+    let Ok(request) = cca::decode(scope, payload) else {
         return;
     };
     check(&request);

@@ -172,20 +172,20 @@ fn push<T: IntoBytes + Immutable>(payload: &mut Vec<u8>, value: &T) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tsm_wire::{request::Request, scope::decode_cca};
+    use tsm_wire::{request::Request, scope::cca};
 
     #[test]
     fn the_kernel_side_understands_each_payload() {
         let object_len = words(ReqType::ObjectSize, 3);
         assert_eq!(
-            decode_cca(Scope::Info, &object_len),
+            cca::decode(Scope::Info, &object_len),
             Ok(Request::ObjectInfo(ObjectType::InterfaceReport))
         );
 
         let mut read = words(ReqType::ObjectRead, 1);
         push(&mut read, &(1u64 << 33));
         assert_eq!(
-            decode_cca(Scope::Info, &read),
+            cca::decode(Scope::Info, &read),
             Ok(Request::ReadObject {
                 object: ObjectType::Certificate,
                 offset: 1 << 33
@@ -193,12 +193,12 @@ mod tests {
         );
 
         let report = (ReqType::UpdateInterfaceReport as u32).to_ne_bytes();
-        assert!(decode_cca(Scope::Info, &report).is_ok());
+        assert!(cca::decode(Scope::Info, &report).is_ok());
 
         let mut measure = words(ReqType::UpdateMeasurements, 0);
         push(&mut measure, &1u64);
         push(&mut measure, &0x7000u64);
-        match decode_cca(Scope::Info, &measure).unwrap() {
+        match cca::decode(Scope::Info, &measure).unwrap() {
             Request::RegenObject(regen) => {
                 assert_eq!((regen.raw, regen.nonce_uptr), (true, 0x7000));
             }
@@ -212,7 +212,7 @@ mod tests {
             pa_base: 0x8000,
         };
         push(&mut map, &mmio);
-        match decode_cca(Scope::StateChange, &map).unwrap() {
+        match cca::decode(Scope::StateChange, &map).unwrap() {
             Request::ValidateMmio(range) => {
                 assert_eq!((range.gpa, range.pa, range.len), (0x1000, 0x8000, 0x2000));
             }
@@ -221,7 +221,7 @@ mod tests {
 
         let run = words(ReqType::SetTdiState, 2);
         assert_eq!(
-            decode_cca(Scope::StateChange, &run),
+            cca::decode(Scope::StateChange, &run),
             Ok(Request::SetTdiState(TdiState::Run))
         );
     }

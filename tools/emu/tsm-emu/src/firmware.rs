@@ -20,7 +20,7 @@ use std::io;
 use std::ops::Range;
 use std::time::Instant;
 use tracing::debug;
-use tsm_wire::mailbox::{BAR_SIZE, PCI_DEVICE, PCI_VENDOR, ROOT_PORT, ROOT_PORT_LEN};
+use tsm_wire::mailbox::{BAR_SIZE, PCI_DEVICE_RMM, PCI_VENDOR, ROOT_PORT, ROOT_PORT_LEN};
 
 /// BAR of the mailbox.
 pub const MAILBOX_BAR: usize = 0;
@@ -78,7 +78,7 @@ impl Firmware {
     pub fn new(references: References) -> Self {
         let mut config = ConfigSpace::new(&Identity {
             vendor: PCI_VENDOR,
-            device: PCI_DEVICE,
+            device: PCI_DEVICE_RMM,
             class: CLASS_SMBUS,
             multifunction: false,
         });
