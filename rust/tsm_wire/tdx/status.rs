@@ -72,8 +72,12 @@ word_enum! {
         OpStateIncorrect = 0xc000_0608_0000_0000,
         /// The number of pages for the control structure is wrong.
         TdcxNumIncorrect = 0xc000_0610_0000_0000,
+        /// The key is not in the state that the call needs.
+        KeyStateIncorrect = 0xc000_0811_0000_0000,
         /// The key is in use.
         HkidNotFree = 0xc000_0820_0000_0000,
+        /// Writing caches back was not interrupted.
+        WbcacheResumeError = 0xc000_0823_0000_0000,
         /// A walk of the secure EPT ended before its target.
         EptWalkFailed = 0xc000_0b00_0000_0000,
         /// The entry of the secure EPT is not free.
@@ -156,8 +160,14 @@ word_enum! {
         MmioDevifOwnerMismatch = 0xc000_0f27_0000_0000,
         /// There is no such DMA remapping entry.
         DmarEntryNotPresent = 0xc000_0f39_0000_0000,
+        /// The TD has device interfaces.
+        TdHasAttachedDevices = 0xc000_0f3a_0000_0000,
+        /// No translation is waited for.
+        IommuIotlbTrackingNotRequired = 0xc000_0f3b_0000_0000,
         /// A message is not authentic.
         SpdmAuthFailed = 0xc000_0f3c_0000_0000,
+        /// The table of the IOMMU is in use.
+        IommuMtPageInUse = 0xc000_0f3d_0000_0000,
         /// DMA of the device interface is mapped.
         DevifHasMappedDma = 0xc000_0f3f_0000_0000,
         /// There is no such entry in the table of device interfaces.
@@ -216,6 +226,12 @@ pub enum Operand {
     R14 = 14,
     /// `R15`.
     R15 = 15,
+    /// Attributes of a TD.
+    Attributes = 64,
+    /// Extended features of a TD.
+    Xfam = 65,
+    /// How many vCPUs a TD may have.
+    MaxVcpus = 68,
     /// The TDR that an object belongs to.
     Tdr = 128,
     /// The TDCS of a TD.
