@@ -29,6 +29,11 @@ use tsm_sys::{
     vdevice::IommuFile, //
 };
 use tsm_wire::{
+    guest_message::{
+        GuestMessage,
+        Kind,
+        MESSAGE_LEN, //
+    },
     op::{
         Op,
         TvmArch, //
@@ -102,6 +107,9 @@ impl Bindings {
                 payload(frame, Op::SetTdiState, 4)?
             }
             _ => match context.arch() {
+                Ok(Some(arch)) if is_long(frame, arch) => {
+                    return self.long(file, frame, &context, arch)
+                }
                 Ok(Some(arch)) => decode(frame, arch)?,
                 Ok(None) => {
                     let done = self.foreign(file, frame, &context);
@@ -110,17 +118,83 @@ impl Bindings {
                 Err(_) => return self.req_of_unbound(file, frame),
             },
         };
+        self.answer(file, frame, &context, request)
+    }
+
+    /// Of a TDI of a TSM of ours.
+    #[inline(always)]
+    fn answer(
+        &self,
+        file: IommuFile<'_>,
+        frame: &ReqFrame,
+        context: &Arc<TdiContext>,
+        request: Request,
+    ) -> Result<u32, Refusal> {
         match request {
             Request::SetTdiState(target) if context.state() == Some(target) => {
                 // it is there: nothing for the TSM to do
                 frame.residue(frame.req.len, 0)
             }
-            request if request.is_read() => read(frame, &context, request),
-            request => match self.change(file, frame, &context, request) {
+            request if request.is_read() => read(frame, context, request),
+            request => match self.change(file, frame, context, request) {
                 Ok(()) => frame.residue(frame.req.len, 0),
                 Err(refused) => Err(frame.refused(refused)),
             },
         }
+    }
+
+    /// Of a length that no structure of the op form has.
+    #[cold]
+    #[inline(never)]
+    fn long(
+        &self,
+        file: IommuFile<'_>,
+        frame: &ReqFrame,
+        context: &Arc<TdiContext>,
+        arch: TvmArch,
+    ) -> Result<u32, Refusal> {
+        if frame.req.len as usize > MESSAGE_LEN {
+            return Err(Refusal::Payload);
+        }
+        let mut payload = bounce(frame.req.len as usize)?;
+        uaccess::read(frame.req.ptr, &mut payload)?;
+        let request = match frame.form {
+            Form::Op(op, _) => Request::decode_message(op, &payload)?,
+            Form::Scope(scope) => scope::decode(arch, scope, &payload)?,
+        };
+        match request {
+            Request::GuestMessage(kind) => self
+                .message(file, frame, context, kind, &payload)
+                .map_err(|refused| frame.refused(refused)),
+            request => self.answer(file, frame, context, request),
+        }
+    }
+
+    /// An SNP guest message, and its answer.
+    fn message(
+        &self,
+        file: IommuFile<'_>,
+        frame: &ReqFrame,
+        context: &Arc<TdiContext>,
+        kind: Kind,
+        request: &[u8],
+    ) -> Result<u32, Refused> {
+        // whatever the answer is, there is room for it
+        if (frame.resp.len as usize) < MESSAGE_LEN {
+            return Err(Refusal::Payload.into());
+        }
+        probe(frame.resp)?;
+        let mut response = bounce(MESSAGE_LEN)?;
+        let filled = self.while_bound(file, frame, context, || {
+            context.guest_message(GuestMessage {
+                kind,
+                request,
+                response: &mut response,
+            })
+        })??;
+        let part = response.get(..filled).ok_or(Refusal::Firmware)?;
+        uaccess::write(frame.resp.ptr, part)?;
+        Ok(frame.residue(frame.req.len, part.len() as u32)?)
     }
 
     /// Everything that is not read from the evidence.
@@ -246,6 +320,23 @@ fn nonce(request: &Request) -> Result<Option<[u8; NONCE_LEN]>, Refusal> {
         }
         _ => Ok(None),
     }
+}
+
+/// Is a request that a TSM of `arch` gets one that [`Payload`] does not take: an SNP guest message,
+/// or whatever an architecture had in scope form?
+#[inline]
+fn is_long(frame: &ReqFrame, arch: TvmArch) -> bool {
+    match frame.form {
+        Form::Op(op, asked) => {
+            arch == TvmArch::Sev && asked == arch && Request::is_message(op, frame.req.len)
+        }
+        Form::Scope(_) => arch != TvmArch::Cca,
+    }
+}
+
+/// Memory for `len` bytes that a user gives or gets; `len` is at most [`MESSAGE_LEN`].
+fn bounce(len: usize) -> Result<KVec<u8>, Refusal> {
+    KVec::from_elem(0, len, GFP_KERNEL).map_err(|_| Refusal::Memory)
 }
 
 /// The request of an operation whose payload has `len` bytes.

@@ -11,8 +11,12 @@ use kernel::pci;
 use tsm_core::evidence::Evidence;
 use tsm_sys::doe::Doe;
 use tsm_wire::{
+    guest_message::GuestMessage,
     op::TvmArch,
-    refusal::Refused,
+    refusal::{
+        Refusal,
+        Refused, //
+    },
     request::{
         MmioRange,
         Regen, //
@@ -116,4 +120,14 @@ pub trait LinkTdi: Send {
 
     /// Maps MMIO of the TDI into the VM.
     fn validate_mmio(&mut self, range: MmioRange, patience: Patience) -> Result<(), Faltered>;
+
+    /// Carries a message of the guest to the firmware. Returns the bytes of the response. Of a
+    /// backend without such messages nothing is needed here.
+    fn guest_message(
+        &mut self,
+        _message: GuestMessage<'_>,
+        _patience: Patience,
+    ) -> Result<usize, Faltered> {
+        Err(Refusal::Payload.into())
+    }
 }

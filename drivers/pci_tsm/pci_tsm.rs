@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`link_tsm`] | the traits that a backend implements |
 //! | [`registration`] | a backend, registered with PCI/TSM |
+//! | [`shared`] | what several devices or TDIs have in common |
 //! | [`ide_stream`] | the encrypted link to a device |
 //! | [`transport`] | a way to the firmware |
 //! | [`mailbox`] | the way to the emulated one |
@@ -18,6 +19,7 @@ pub mod link_tsm;
 pub mod mailbox;
 pub mod patience;
 pub mod registration;
+pub mod shared;
 pub mod transport;
 
 use kernel::prelude::*;

@@ -36,7 +36,8 @@ use tsm_wire::{
         Refusal,
         Refused, //
     },
-    request::Request, //
+    request::Request,
+    tdi::TdiState, //
 };
 
 /// A TSM that PCI/TSM knows, /sys/class/tsm/tsmN. Dropping it disconnects its devices.
@@ -131,7 +132,7 @@ struct BoundTdi<T> {
 }
 
 impl<T: LinkTdi> BoundTdi<T> {
-    fn run(&mut self, call: &Call) -> Result<(), Faltered> {
+    fn run(&mut self, call: &mut Call<'_>) -> Result<usize, Faltered> {
         if call.tdi != self.context.identity() {
             // unbound and bound again since
             return Err(Refusal::NotBound.into());
@@ -146,17 +147,29 @@ impl<T: LinkTdi> BoundTdi<T> {
         match call.request {
             Request::SetTdiState(target) => {
                 let Some(step) = state.toward(target)? else {
-                    return Ok(());
+                    return Ok(0);
                 };
                 self.tdi.transition(step, evidence, patience)?;
                 self.context.enter(target);
-                Ok(())
+                Ok(0)
             }
             Request::RegenObject(_) | Request::ValidateMmio(_) if !state.is_frozen() => {
                 Err(Refusal::State.into())
             }
-            Request::RegenObject(regen) => self.tdi.regen(regen, call.nonce, evidence, patience),
-            Request::ValidateMmio(range) => self.tdi.validate_mmio(range, patience),
+            Request::RegenObject(regen) => {
+                self.tdi.regen(regen, call.nonce, evidence, patience)?;
+                Ok(0)
+            }
+            Request::ValidateMmio(range) => {
+                self.tdi.validate_mmio(range, patience)?;
+                Ok(0)
+            }
+            // one that asks that DMA be stopped comes after the TDI was stopped, too
+            Request::GuestMessage(_) if state == TdiState::Error => Err(Refusal::State.into()),
+            Request::GuestMessage(_) => {
+                let message = call.message.take().ok_or(Refusal::Payload)?;
+                self.tdi.guest_message(message, patience)
+            }
             // read from the evidence, and never sent here
             Request::ReadObject { .. } | Request::ObjectInfo(_) => Err(Refusal::Payload.into()),
         }
@@ -164,7 +177,7 @@ impl<T: LinkTdi> BoundTdi<T> {
 }
 
 impl<T: LinkTdi> link::Tdi for BoundTdi<T> {
-    fn guest_req(&mut self, call: &mut Call) {
+    fn guest_req(&mut self, call: &mut Call<'_>) {
         call.result = self.run(call).map_err(|faltered| {
             if let Some(state) = faltered.state {
                 self.context.enter(state);

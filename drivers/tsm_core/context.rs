@@ -34,6 +34,7 @@ use tsm_sys::{
     vm::Vm, //
 };
 use tsm_wire::{
+    guest_message::GuestMessage,
     object::ObjectType,
     op::TvmArch,
     refusal::{
@@ -238,9 +239,29 @@ impl TdiContext {
         request: Request,
         nonce: Option<[u8; NONCE_LEN]>,
     ) -> Result<(), Refused> {
+        self.send(request, nonce, None).map(|_| ())
+    }
+
+    /// Sends an SNP guest message to the TSM, and waits. Returns the bytes of the response.
+    ///
+    /// # Errors
+    ///
+    /// As `include/uapi/linux/iommufd_tsm.h` has them.
+    pub fn guest_message(&self, message: GuestMessage<'_>) -> Result<usize, Refused> {
+        self.send(Request::GuestMessage(message.kind), None, Some(message))
+    }
+
+    #[inline]
+    fn send(
+        &self,
+        request: Request,
+        nonce: Option<[u8; NONCE_LEN]>,
+        message: Option<GuestMessage<'_>>,
+    ) -> Result<usize, Refused> {
         let mut call = Call {
             request,
             nonce,
+            message,
             tdi: self.identity(),
             start: Instant::now(),
             result: Err(Refusal::NotBound.into()),

@@ -153,15 +153,16 @@ pub fn unbind(function: &pci::Device) {
     unsafe { bindings::pci_tsm_unbind(raw_pci(function)) };
 }
 
-/// A request to a TSM of ours, under the locks that PCI/TSM holds for it.
+/// A request to a TSM of ours, under the locks that PCI/TSM holds for it. Returns the bytes of its
+/// response.
 ///
 /// # Errors
 ///
 /// [`Refusal::Signal`] if one came while waiting for the locks, [`Refusal::NotBound`], and what
 /// the TSM refuses.
-pub fn guest_req(function: &pci::Device, call: &mut Call) -> Result<(), Refused> {
+pub fn guest_req(function: &pci::Device, call: &mut Call<'_>) -> Result<usize, Refused> {
     let mut code = 0;
-    let call_ptr: *mut Call = call;
+    let call_ptr: *mut Call<'_> = call;
     // SAFETY: The length says that `call_ptr` is a `Call`, which no length of a user's can say; it
     // is used during the function only.
     let ret = unsafe {

@@ -38,6 +38,7 @@ use kernel::{
     }, //
 };
 use tsm_wire::{
+    guest_message::GuestMessage,
     refusal::{
         Refusal,
         Refused, //
@@ -47,17 +48,19 @@ use tsm_wire::{
 };
 
 /// A request on its way to a [`Tdi`].
-pub struct Call {
+pub struct Call<'a> {
     /// What is asked.
     pub request: Request,
     /// Nonce of a REGEN_OBJECT.
     pub nonce: Option<[u8; NONCE_LEN]>,
+    /// The message of a GUEST_MESSAGE.
+    pub message: Option<GuestMessage<'a>>,
     /// What tells the TDI that it is for from one that was bound in its place since.
     pub tdi: usize,
     /// When somebody began to wait for it.
     pub start: Instant<Monotonic>,
-    /// What came of it.
-    pub result: Result<(), Refused>,
+    /// What came of it: how many bytes of the response.
+    pub result: Result<usize, Refused>,
 }
 
 /// A TSM.
@@ -86,7 +89,7 @@ pub trait Dsm: Send + Sync {
 /// A bound TDI. Dropping it unbinds: uninterruptible, infallible.
 pub trait Tdi: Send {
     /// Carries out a request, and leaves in it what came of it.
-    fn guest_req(&mut self, call: &mut Call);
+    fn guest_req(&mut self, call: &mut Call<'_>);
 }
 
 /// What C knows as the `struct tsm_link`.
@@ -428,7 +431,7 @@ unsafe extern "C" fn tsm_link_guest_req(
     // SAFETY: Made by tsm_link_bind(); the DSM lock keeps it, and others from it.
     let context = unsafe { &mut *tdi.cast::<TdiContext>() };
     // SAFETY: By the contract.
-    let call = unsafe { &mut *call.cast::<Call>() };
+    let call = unsafe { &mut *call.cast::<Call<'_>>() };
     context.tdi.guest_req(call);
     0
 }

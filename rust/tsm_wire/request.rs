@@ -5,12 +5,14 @@
 //! A backend sees this and never a payload's bytes.
 
 use crate::{
+    guest_message::Kind,
     object::ObjectType,
     op::Op,
     refusal::Refusal,
     tdi::TdiState,
     uapi::{self, ValidateMmio},
 };
+use core::mem::size_of;
 use zerocopy::FromBytes;
 
 /// Granularity of MMIO that goes into a VM, bytes.
@@ -84,6 +86,8 @@ pub enum Request {
     RegenObject(Regen),
     /// Length of an object.
     ObjectInfo(ObjectType),
+    /// An SNP guest message, whose bytes go with it.
+    GuestMessage(Kind),
 }
 
 impl Request {
@@ -126,8 +130,32 @@ impl Request {
                 let info: uapi::ObjectInfo = whole(payload)?;
                 Ok(Request::ObjectInfo(ObjectType::try_from(info.r#type)?))
             }
-            // opaque messages; only the SEV backend has a meaning for them
+            // guest messages, which the function below decodes, and nothing else
             Op::SevEnableDma | Op::SevDisableDma => Err(Refusal::Payload),
+        }
+    }
+
+    /// Decodes the payload of an op form request of SEV that carries an SNP guest message.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Payload`] if it is no such message, or one that the operation does not carry.
+    pub fn decode_message(op: Op, payload: &[u8]) -> Result<Request, Refusal> {
+        let kind = Kind::of(payload)?;
+        if kind.is_of_op(op) {
+            Ok(Request::GuestMessage(kind))
+        } else {
+            Err(Refusal::Payload)
+        }
+    }
+
+    /// Is an op form request of SEV with `req_len` bytes one that carries an SNP guest message?
+    /// VALIDATE_MMIO is one of two things, which its length tells apart.
+    pub const fn is_message(op: Op, req_len: u32) -> bool {
+        match op {
+            Op::SevEnableDma | Op::SevDisableDma => true,
+            Op::ValidateMmio => req_len as usize != size_of::<ValidateMmio>(),
+            Op::SetTdiState | Op::ReadObject | Op::RegenObject | Op::ObjectInfo => false,
         }
     }
 
@@ -249,6 +277,37 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn messages_come_under_their_operation() {
+        let mut message = [0; 96];
+        message[52] = Kind::SdteWrite as u8;
+        let carried = Ok(Request::GuestMessage(Kind::SdteWrite));
+        assert_eq!(Request::decode_message(Op::SevEnableDma, &message), carried);
+        assert_eq!(
+            Request::decode_message(Op::SevDisableDma, &message),
+            carried
+        );
+        for op in [Op::ValidateMmio, Op::SetTdiState, Op::ReadObject] {
+            let refused = Request::decode_message(op, &message);
+            assert_eq!(refused, Err(Refusal::Payload), "{op:?}");
+        }
+        message[52] = Kind::MmioValidate as u8;
+        assert_eq!(
+            Request::decode_message(Op::ValidateMmio, &message),
+            Ok(Request::GuestMessage(Kind::MmioValidate))
+        );
+    }
+
+    #[test]
+    fn the_length_tells_a_range_from_a_message() {
+        for len in 0..5000 {
+            assert_eq!(Request::is_message(Op::ValidateMmio, len), len != 24);
+            assert!(Request::is_message(Op::SevEnableDma, len));
+            assert!(Request::is_message(Op::SevDisableDma, len));
+            assert!(!Request::is_message(Op::SetTdiState, len));
         }
     }
 

@@ -11,11 +11,13 @@
 //! | [`op`] | operations, architectures, and which has which |
 //! | [`request`] | a decoded request, from either form |
 //! | [`scope`] | the scope form and its payloads |
+//! | [`guest_message`] | SNP guest messages, as far as the host reads them |
 //! | [`residue`] | what an ioctl returns on success |
 //! | [`refusal`] | why something was refused, and its errno |
 //! | [`tdi`] | states of a TDI and the ways between them |
 //! | [`object`] | evidence objects |
 //! | [`mailbox`], [`rmi`] | the emulated firmware's mailbox and the CCA command set |
+//! | [`sev`] | the SEV command set |
 //! | [`tdx`] | the calls of TDX Connect |
 
 #![cfg_attr(not(any(test, MODULE)), no_std)]
@@ -30,6 +32,7 @@
     )
 )]
 
+pub mod guest_message;
 pub mod mailbox;
 pub mod object;
 pub mod op;
@@ -38,6 +41,7 @@ pub mod request;
 pub mod residue;
 pub mod rmi;
 pub mod scope;
+pub mod sev;
 pub mod tdi;
 pub mod tdx;
 pub mod uapi;

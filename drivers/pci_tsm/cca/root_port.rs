@@ -11,40 +11,26 @@ use crate::{
     },
     rmm::is_unsupported, //
 };
-use kernel::{
-    new_mutex,
-    prelude::*,
-    sync::Mutex, //
-};
+use kernel::prelude::*;
 use pci_tsm::{
     patience::Patience,
+    shared::Shared,
     transport::FirmwareTransport, //
 };
 use tsm_sys::granule::Granule;
-use tsm_wire::refusal::{
-    Refusal,
-    Refused, //
-};
+use tsm_wire::refusal::Refused;
 
-struct RootPort<'f> {
-    /// Requester ID.
-    id: u64,
-    /// Streams that end at it.
-    users: usize,
-    pdev: Granule<'f>,
-}
-
-/// The root ports that have a stream.
+/// The root ports that have a stream, by requester ID: PDEVs.
 #[pin_data]
 pub(crate) struct RootPorts<'f> {
     #[pin]
-    ports: Mutex<KVec<RootPort<'f>>>,
+    ports: Shared<u64, Granule<'f>>,
 }
 
 impl<'f> RootPorts<'f> {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            ports <- new_mutex!(KVec::new(), "RootPorts::ports"),
+            ports <- Shared::new(c"RootPorts::ports", kernel::static_lock_class!()),
         })
     }
 
@@ -56,29 +42,24 @@ impl<'f> RootPorts<'f> {
         id: u64,
         patience: &mut Patience,
     ) -> Result<Option<u64>, Refused> {
-        let mut ports = self.ports.lock();
-        if let Some(port) = ports.iter_mut().find(|port| port.id == id) {
-            port.users += 1;
-            return Ok(Some(port.pdev.bus_address()));
+        let mut unsupported = false;
+        let joined = self.ports.join(id, || {
+            let pdev = device.cca.rmm.delegated(patience)?;
+            let address = pdev.bus_address();
+            let made = device
+                .create(address, Category::RootPort, id, patience)
+                .and_then(|()| device.make_ready(address, device.scrap(), patience));
+            if let Err(refused) = made {
+                device.unmake(&mut patience.undo(), pdev);
+                unsupported = is_unsupported(&refused);
+                return Err(refused);
+            }
+            Ok(pdev)
+        });
+        match joined {
+            Err(_) if unsupported => Ok(None),
+            joined => joined.map(Some),
         }
-        ports.reserve(1, GFP_KERNEL).map_err(|_| Refusal::Memory)?;
-        let pdev = device.cca.rmm.delegated(patience)?;
-        let address = pdev.bus_address();
-        let made = device
-            .create(address, Category::RootPort, id, patience)
-            .and_then(|()| device.make_ready(address, device.scrap(), patience));
-        if let Err(refused) = made {
-            device.unmake(&mut patience.undo(), pdev);
-            return if is_unsupported(&refused) {
-                Ok(None)
-            } else {
-                Err(refused)
-            };
-        }
-        let port = RootPort { id, users: 1, pdev };
-        // reserved above
-        ports.push(port, GFP_KERNEL).map_err(|_| Refusal::Memory)?;
-        Ok(Some(address))
     }
 
     /// A stream from `device` to the root port whose PDEV is at `address` is gone.
@@ -88,19 +69,7 @@ impl<'f> RootPorts<'f> {
         patience: &mut Patience,
         address: u64,
     ) {
-        let mut ports = self.ports.lock();
-        let Some(index) = ports.iter().position(|p| p.pdev.bus_address() == address) else {
-            return;
-        };
-        let Some(port) = ports.get_mut(index) else {
-            return;
-        };
-        port.users -= 1;
-        if port.users != 0 {
-            return;
-        }
-        if let Ok(port) = ports.remove(index) {
-            device.unmake(patience, port.pdev);
-        }
+        self.ports
+            .leave(address, |pdev| device.unmake(patience, pdev));
     }
 }

@@ -112,6 +112,7 @@ pub fn decode(scope: Scope, payload: &[u8]) -> Result<Request, Refusal> {
         Request::ObjectInfo(_) | Request::ReadObject { .. } => scope == Scope::Info,
         Request::RegenObject(_) => true,
         Request::ValidateMmio(_) | Request::SetTdiState(_) => scope == Scope::StateChange,
+        Request::GuestMessage(_) => false,
     };
     if covered {
         Ok(request)
