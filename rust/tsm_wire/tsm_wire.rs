@@ -16,7 +16,10 @@
 //! | [`refusal`] | why something was refused, and its errno |
 //! | [`tdi`] | states of a TDI and the ways between them |
 //! | [`object`] | evidence objects |
-//! | [`mailbox`], [`rmi`] | the emulated firmware's mailbox and the CCA command set |
+//! | [`mailbox`] | the emulated firmware's mailbox |
+//! | [`detail`] | why firmware's conversation with a device failed |
+//! | [`word`] | words of firmware interfaces that have a few values |
+//! | [`rmi`] | the CCA command set |
 //! | [`sev`] | the SEV command set |
 //! | [`tdx`] | the calls of TDX Connect |
 
@@ -32,6 +35,7 @@
     )
 )]
 
+pub mod detail;
 pub mod guest_message;
 pub mod mailbox;
 pub mod object;
@@ -45,3 +49,4 @@ pub mod sev;
 pub mod tdi;
 pub mod tdx;
 pub mod uapi;
+pub mod word;

@@ -8,7 +8,7 @@
 //! the guest takes that by another TDCALL. Layouts: `devif_defs.h`, `devifmt_defs.h`,
 //! `tdisp_defs.h`.
 
-use crate::rmi::word_enum;
+use crate::word::word_enum;
 
 word_enum! {
     /// Codes of TDISP messages (PCIe 7.0 section 11.3.10).

@@ -6,7 +6,7 @@
 //! message between them: `TDH.IDE.STREAM.IDEKMREQ` writes an IDE_KM request and keys the root port,
 //! `TDH.IDE.STREAM.IDEKMRSP` takes the answer. Layouts: `ide_stream_defs.h`.
 
-use crate::rmi::word_enum;
+use crate::word::word_enum;
 
 /// `ide_stream_cfg_t`: `R8` of `TDH.IDE.STREAM.CREATE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 //! Leaf numbers.
 
-use crate::rmi::{word_enum, Unknown};
+use crate::word::{word_enum, Unknown};
 
 word_enum! {
     /// SEAMCALL leaves (`seamcall_leaf_opcode_t` in `include/tdx_api_defs.h`), `RAX` bits 15:0.

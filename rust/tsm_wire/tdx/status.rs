@@ -5,7 +5,8 @@
 //! Bits 63:32 are the status, bits 31:0 depend on it: mostly the operand that it is about. Numbers:
 //! `include/auto_gen_2_0/tdx_error_codes_defs.h`.
 
-use crate::rmi::{word_enum, Detail, Unknown};
+use crate::detail::Detail;
+use crate::word::{word_enum, Unknown};
 
 word_enum! {
     /// A completion status, with bits 31:0 clear.
@@ -291,7 +292,7 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rmi::DetailClass;
+    use crate::detail::DetailClass;
 
     #[test]
     fn operands() {

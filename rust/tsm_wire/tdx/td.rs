@@ -5,7 +5,7 @@
 //! Numbers: `td_param` in `tdx_api_defs.h` and `struct td_params` of the kernel
 //! (`arch/x86/include/asm/tdx.h`); page types: `pamt_manager.h`.
 
-use crate::rmi::word_enum;
+use crate::word::word_enum;
 use core::mem::{offset_of, size_of};
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

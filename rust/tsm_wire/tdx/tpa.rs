@@ -18,7 +18,7 @@
 //! `R14` how long to wait before the request is sent, in microseconds. When `TpaConnect` is done, `R8`
 //! to `R13` are the SHA-384 of the device information, which the guest validates.
 
-use crate::rmi::word_enum;
+use crate::word::word_enum;
 
 word_enum! {
     /// What the host has to say in a call.
