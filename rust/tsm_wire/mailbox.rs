@@ -1,22 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mailbox of the emulated TSM firmware function.
+//! Mailbox of the emulated TSM firmware functions.
 //!
-//! BAR0 of the function is one page of little-endian registers that take 32 and 64 bit accesses.
-//! A caller writes the registers of a call as SMCCC has them to `X[]`, rings the doorbell, waits
-//! until [`STATUS_BUSY`] clears and reads the results from `X[]`. Bus mastering must be enabled
+//! Each firmware has a function of its own. BAR0 of it is one page of little-endian registers that
+//! take 32 and 64 bit accesses. A caller writes the registers of a call to `X[]`, rings the doorbell,
+//! waits until [`STATUS_BUSY`] clears and reads the results from `X[]`. Bus mastering must be enabled
 //! on the function, since the addresses in arguments are bus addresses that it reads and writes.
+//!
+//! | personality | `X[0]` in | arguments | `X[0]` out | results |
+//! |---|---|---|---|---|
+//! | RMM | function identifier (SMCCC) | `X1..` | `RmiCommandReturnCode` | `X1..` |
+//! | PSP | command identifier | `X1`: address of the command buffer | status, 16 bits | `X1`: a [`crate::detail::Detail`]; the command buffer |
+//! | TDX module | `RAX`: leaf, version | `RCX RDX R8..R15 RBX RDI RSI` | completion status | the same registers |
+//!
+//! What is no call into firmware on real hardware but an instruction of the host's own (changing who
+//! owns a page, flushing caches) is a call with [`INSTRUCTION`] set in `X[0]`.
 
 use core::mem::{offset_of, size_of};
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// PCI vendor of the emulated functions.
 pub const PCI_VENDOR: u16 = 0x1234;
-/// PCI device of the function with the RMM.
+/// PCI device of the RMM's function.
 pub const PCI_DEVICE_RMM: u16 = 0x7d50;
-/// PCI device of the function with the PSP.
+/// PCI device of the PSP's function.
 pub const PCI_DEVICE_PSP: u16 = 0x7d51;
-/// PCI device of the function with the TDX module.
+/// PCI device of the TDX module's function.
 pub const PCI_DEVICE_TDX: u16 = 0x7d52;
 /// PCI device of the emulated endpoint functions.
 pub const PCI_DEVICE_ENDPOINT: u16 = 0x7de0;
@@ -42,19 +51,25 @@ pub const STATUS: usize = 0x00c;
 /// Offset of the doorbell; u32, write only. Any write runs the call in `X[]`; ignored while busy.
 pub const DOORBELL: usize = 0x010;
 /// Offset of the reset register; u32, write only. Any write ends a running call: busy clears and
-/// `X[0]` reads `RMI_ERROR_DEVICE`.
+/// `X[0]` reads a failure of the personality's.
 pub const RESET: usize = 0x014;
-/// Offset of `X[0]`; 16 times u64. `X[0]` is the function identifier in and the status out, the
-/// others are arguments in and results out. Writes are ignored while busy.
+/// Offset of `X[0]`; 16 times u64. `X[0]` is what to do in and the status out, the others are
+/// arguments in and results out. Writes are ignored while busy.
 pub const X: usize = 0x040;
 /// How many registers `X[]` has.
 pub const X_COUNT: usize = 16;
 
-/// Offset of the IDE extended capability of the root port above the device, from its header on, as
-/// configuration space would have it; registers of 32 bits. It is there for a module of the rig.
+/// In `X[0]`: stands in for an instruction of the host's, which no firmware sees.
+pub const INSTRUCTION: u64 = 1 << 63;
+
+/// In the function of the RMM alone: offset of the IDE extended capability of root port 0, as
+/// configuration space would have it, from its header on; registers of 32 bits. Those of the other
+/// root ports follow. They are there for a module of the rig.
 pub const ROOT_PORT: usize = 0x800;
-/// Length of [`ROOT_PORT`] in bytes; zeroes follow the capability.
+/// Length of the window of one root port in bytes; zeroes follow the capability.
 pub const ROOT_PORT_LEN: usize = 0x200;
+/// How many root ports there are.
+pub const ROOT_PORTS: usize = 3;
 
 /// A call is running; `X[]` is not valid yet.
 pub const STATUS_BUSY: u32 = 1 << 0;
@@ -62,6 +77,11 @@ pub const STATUS_BUSY: u32 = 1 << 0;
 /// Offset of `X[n]` in bytes; `n` is below [`X_COUNT`].
 pub const fn x(n: usize) -> usize {
     X + n * size_of::<u64>()
+}
+
+/// Offset of the window of root port `n`, which is below [`ROOT_PORTS`].
+pub const fn root_port(n: usize) -> usize {
+    ROOT_PORT + n * ROOT_PORT_LEN
 }
 
 /// What the firmware behind a mailbox speaks. The numbers are those of `tvm_arch` in the uapi.
@@ -74,6 +94,20 @@ pub enum Personality {
     Psp = 2,
     /// TDX module of Intel.
     Tdx = 3,
+}
+
+impl Personality {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Rmm, Self::Psp, Self::Tdx];
+
+    /// PCI device of its function.
+    pub const fn pci_device(self) -> u16 {
+        match self {
+            Self::Rmm => PCI_DEVICE_RMM,
+            Self::Psp => PCI_DEVICE_PSP,
+            Self::Tdx => PCI_DEVICE_TDX,
+        }
+    }
 }
 
 impl TryFrom<u32> for Personality {
@@ -129,4 +163,4 @@ const _: () = assert!(offset_of!(Registers, reset) == RESET);
 const _: () = assert!(offset_of!(Registers, x) == X);
 const _: () = assert!(size_of::<Registers>() == x(X_COUNT));
 const _: () = assert!(size_of::<Registers>() <= ROOT_PORT);
-const _: () = assert!(ROOT_PORT + ROOT_PORT_LEN <= BAR_SIZE);
+const _: () = assert!(root_port(ROOT_PORTS) <= BAR_SIZE);

@@ -24,7 +24,7 @@ pub use dev_comm::{
 pub use fid::Fid;
 pub use pdev::{PdevParams, PdevState};
 pub use realm::RealmParams;
-pub use status::{Detail, DetailClass, Status};
+pub use status::Status;
 pub use stream::PdevStreamParams;
 pub use vdev::{VdevMeasureParams, VdevParams, VdevState};
 
@@ -64,47 +64,3 @@ pub struct AddrRange {
 }
 
 const _: () = assert!(core::mem::size_of::<AddrRange>() == 16);
-
-/// A value that the specification does not know in this place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unknown(pub u64);
-
-/// An enum whose values stand in one word of the interface.
-macro_rules! word_enum {
-    (
-        $(#[$meta:meta])*
-        pub enum $name:ident {
-            $( $(#[$vmeta:meta])* $variant:ident = $value:expr, )+
-        }
-    ) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[repr(u64)]
-        pub enum $name {
-            $( $(#[$vmeta])* $variant = $value, )+
-        }
-
-        impl $name {
-            /// Every value, in ascending order.
-            pub const ALL: &'static [Self] = &[ $( Self::$variant, )+ ];
-        }
-
-        impl TryFrom<u64> for $name {
-            type Error = $crate::rmi::Unknown;
-
-            fn try_from(value: u64) -> Result<Self, $crate::rmi::Unknown> {
-                match value {
-                    $( $value => Ok(Self::$variant), )+
-                    other => Err($crate::rmi::Unknown(other)),
-                }
-            }
-        }
-
-        impl From<$name> for u64 {
-            fn from(value: $name) -> u64 {
-                value as u64
-            }
-        }
-    };
-}
-pub(crate) use word_enum;

@@ -16,7 +16,10 @@
 //! | [`refusal`] | why something was refused, and its errno |
 //! | [`tdi`] | states of a TDI and the ways between them |
 //! | [`object`] | evidence objects |
-//! | [`mailbox`], [`rmi`] | the emulated firmware's mailbox and the CCA command set |
+//! | [`mailbox`] | the emulated firmware's mailbox |
+//! | [`detail`] | why firmware's conversation with a device failed |
+//! | [`word`] | words of firmware interfaces that have a few values |
+//! | [`rmi`] | the CCA command set |
 //! | [`sev`] | the SEV command set |
 
 #![cfg_attr(not(any(test, MODULE)), no_std)]
@@ -31,6 +34,7 @@
     )
 )]
 
+pub mod detail;
 pub mod guest_message;
 pub mod mailbox;
 pub mod object;
@@ -43,3 +47,4 @@ pub mod scope;
 pub mod sev;
 pub mod tdi;
 pub mod uapi;
+pub mod word;

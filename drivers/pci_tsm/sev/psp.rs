@@ -12,15 +12,15 @@ use kernel::{
 use pci_tsm::patience::Patience;
 use tsm_sys::granule::Granule;
 use tsm_wire::{
+    detail::{
+        Detail,
+        DetailClass,
+        TransportFault, //
+    },
     mailbox::X_COUNT,
     refusal::{
         Refusal,
         Refused, //
-    },
-    rmi::{
-        status::TransportFault,
-        Detail,
-        DetailClass, //
     },
     sev::{
         platform::{

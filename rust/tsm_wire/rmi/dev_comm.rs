@@ -17,7 +17,8 @@
 //! What is cached in one communication replaces the object; a communication that fails leaves the
 //! object as it was.
 
-use super::{word_enum, GRANULE_SIZE};
+use super::GRANULE_SIZE;
+use crate::word::word_enum;
 use core::mem::{offset_of, size_of};
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

@@ -2,7 +2,7 @@
 
 //! Function identifiers.
 
-use super::{word_enum, Unknown};
+use crate::word::{word_enum, Unknown};
 
 /// SMCCC part of every identifier: fast call, 64 bit, owner "standard secure service".
 pub const BASE: u64 = 0xc400_0000;

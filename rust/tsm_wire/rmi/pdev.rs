@@ -2,7 +2,8 @@
 
 //! Physical devices.
 
-use super::{word_enum, GRANULE_SIZE};
+use super::GRANULE_SIZE;
+use crate::word::word_enum;
 use core::mem::{offset_of, size_of};
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

@@ -2,7 +2,8 @@
 
 //! Virtual devices: device interfaces (TDIs) that are assigned to a Realm.
 
-use super::{word_enum, AddrRange, GRANULE_SIZE};
+use super::{AddrRange, GRANULE_SIZE};
+use crate::word::word_enum;
 use core::mem::{offset_of, size_of};
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

@@ -2,7 +2,7 @@
 
 //! Numbers of commands.
 
-use crate::rmi::word_enum;
+use crate::word::word_enum;
 
 word_enum! {
     /// A command, `X0` of a call. `X1` is the address of its buffer, 0 where it has none.

@@ -3,7 +3,7 @@
 //! Commands about a device.
 
 use super::{layout, Sla, SpdmCtrl};
-use crate::rmi::word_enum;
+use crate::word::word_enum;
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Buffer of TIO_DEV_CREATE, `struct sev_data_tio_dev_create` (sev-dev-tio).

@@ -3,7 +3,7 @@
 //! Data objects: what is in a buffer behind its header.
 
 use super::{buffer::PAYLOAD_ALIGN, layout};
-use crate::rmi::word_enum;
+use crate::word::word_enum;
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 word_enum! {

@@ -6,7 +6,7 @@
 //! caches. An emulated PSP has its own reverse map, so that these are calls of the mailbox there: bit
 //! 63 of `X0` is set. They are stand-ins, no part of what AMD has.
 
-use crate::rmi::word_enum;
+use crate::word::word_enum;
 
 /// In `X0`: a stand-in for an instruction.
 pub const INSTRUCTION: u64 = 1 << 63;

@@ -2,7 +2,7 @@
 
 //! Results of commands.
 
-use crate::rmi::{word_enum, Unknown};
+use crate::word::{word_enum, Unknown};
 
 word_enum! {
     /// `SEV_RET_*` (uapi, `enum sev_ret_code`; AMD 56860 and 55766), bits 15:0 of `X0` on return.

@@ -3,7 +3,7 @@
 //! Commands about a TDI. All of AMDESE.
 
 use super::{layout, Sla, SpdmCtrl};
-use crate::rmi::word_enum;
+use crate::word::word_enum;
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Interface ID of TDISP (PCIe 7.0 section 11.3.1, `struct tdisp_interface_id`): requester ID in bits

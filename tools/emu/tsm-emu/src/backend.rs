@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::{debug, warn};
+use tsm_wire::mailbox::Personality;
 use vfio_bindings::bindings::vfio::{
     vfio_region_info, VFIO_IRQ_INFO_EVENTFD, VFIO_IRQ_SET_DATA_EVENTFD,
     VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_NUM_IRQS, VFIO_PCI_NUM_REGIONS,
@@ -22,10 +23,15 @@ use vfio_user::{DmaMapFlags, DmaUnmapFlags, IrqInfo, ServerBackend, ServerRegion
 /// Which function it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The device's function of this number.
-    Endpoint(usize),
-    /// The TSM firmware.
-    Firmware,
+    /// A function of a device.
+    Endpoint {
+        /// Number of the device.
+        device: usize,
+        /// Number of the function.
+        function: usize,
+    },
+    /// Firmware.
+    Firmware(Personality),
 }
 
 impl Role {
@@ -35,8 +41,8 @@ impl Role {
         }
         let bar = index as usize;
         let size = match self {
-            Self::Endpoint(_) if bar < BARS => Endpoint::bar_size(bar),
-            Self::Firmware if bar < BARS => Firmware::bar_size(bar),
+            Self::Endpoint { .. } if bar < BARS => Endpoint::bar_size(bar),
+            Self::Firmware(_) if bar < BARS => Firmware::bar_size(bar),
             _ => 0,
         };
         u64::from(size)
@@ -67,7 +73,8 @@ impl Role {
     pub fn interrupts(self) -> Vec<IrqInfo> {
         (0..VFIO_PCI_NUM_IRQS)
             .map(|index| {
-                let msix = index == VFIO_PCI_MSIX_IRQ_INDEX && matches!(self, Self::Endpoint(_));
+                let msix =
+                    index == VFIO_PCI_MSIX_IRQ_INDEX && matches!(self, Self::Endpoint { .. });
                 IrqInfo {
                     index,
                     flags: if msix { VFIO_IRQ_INFO_EVENTFD } else { 0 },
@@ -101,8 +108,9 @@ impl Backend {
     /// The client is gone.
     pub fn disconnected(&mut self) {
         self.vectors.fill_with(|| None);
-        if self.role == Role::Firmware {
-            self.platform.lock().firmware.memory().clear();
+        if let Role::Firmware(personality) = self.role {
+            let mut platform = self.platform.lock();
+            platform.firmware_mut(personality).memory().clear();
         }
         self.connected.store(false, Ordering::SeqCst);
     }
@@ -128,24 +136,25 @@ impl ServerBackend for Backend {
         self.touch();
         let offset = usize::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
         let platform = self.platform.lock();
-        match (self.role, region) {
-            (Role::Endpoint(function), VFIO_PCI_CONFIG_REGION_INDEX) => {
-                platform
-                    .device
-                    .read_config(function, offset, data, Instant::now());
+        match self.role {
+            Role::Endpoint { device, function } => {
+                let Some(device) = platform.devices.get(device) else {
+                    data.fill(0xff);
+                    return Ok(());
+                };
+                if region == VFIO_PCI_CONFIG_REGION_INDEX {
+                    device.read_config(function, offset, data, Instant::now());
+                } else {
+                    device.read_bar(function, region as usize, offset, data);
+                }
             }
-            (Role::Endpoint(function), bar) => {
-                platform
-                    .device
-                    .read_bar(function, bar as usize, offset, data);
+            Role::Firmware(personality) if region == VFIO_PCI_CONFIG_REGION_INDEX => {
+                platform.firmware(personality).read_config(offset, data);
             }
-            (Role::Firmware, VFIO_PCI_CONFIG_REGION_INDEX) => {
-                platform.firmware.read_config(offset, data)
+            Role::Firmware(personality) if region as usize == MAILBOX_BAR => {
+                platform.read_mailbox(personality, offset, data);
             }
-            (Role::Firmware, bar) if bar as usize == MAILBOX_BAR => {
-                platform.firmware.read_mailbox(offset, data);
-            }
-            (Role::Firmware, _) => data.fill(0xff),
+            Role::Firmware(_) => data.fill(0xff),
         }
         Ok(())
     }
@@ -156,22 +165,24 @@ impl ServerBackend for Backend {
         let now = Instant::now();
         let mut platform = self.platform.lock();
         let mut fires = None;
-        match (self.role, region) {
-            (Role::Endpoint(function), VFIO_PCI_CONFIG_REGION_INDEX) => {
-                platform.write_device_config(function, offset, data, now);
+        match self.role {
+            Role::Endpoint { device, function } if region == VFIO_PCI_CONFIG_REGION_INDEX => {
+                platform.write_device_config(device, function, offset, data, now);
             }
-            (Role::Endpoint(function), bar) => {
-                fires = platform
-                    .device
-                    .write_bar(function, bar as usize, offset, data);
+            Role::Endpoint { device, function } => {
+                let device = platform.devices.get_mut(device);
+                fires = device
+                    .and_then(|device| device.write_bar(function, region as usize, offset, data));
             }
-            (Role::Firmware, VFIO_PCI_CONFIG_REGION_INDEX) => {
-                platform.firmware.write_config(offset, data)
+            Role::Firmware(personality) if region == VFIO_PCI_CONFIG_REGION_INDEX => {
+                platform
+                    .firmware_mut(personality)
+                    .write_config(offset, data);
             }
-            (Role::Firmware, bar) if bar as usize == MAILBOX_BAR => {
-                platform.write_mailbox(offset, data, now);
+            Role::Firmware(personality) if region as usize == MAILBOX_BAR => {
+                platform.write_mailbox(personality, offset, data, now);
             }
-            (Role::Firmware, _) => {}
+            Role::Firmware(_) => {}
         }
         drop(platform);
         if let Some(vector) = fires {
@@ -191,11 +202,11 @@ impl ServerBackend for Backend {
         self.touch();
         debug!(role = ?self.role, "map {address:#x} + {size:#x}");
         // The device does no DMA. What has no file cannot be reached.
-        if let (Role::Firmware, Some(file)) = (self.role, fd) {
+        if let (Role::Firmware(personality), Some(file)) = (self.role, fd) {
             let writable = flags.contains(DmaMapFlags::WRITE);
             let mut platform = self.platform.lock();
             platform
-                .firmware
+                .firmware_mut(personality)
                 .memory()
                 .map(address, size, file, offset, writable)?;
         }
@@ -205,9 +216,9 @@ impl ServerBackend for Backend {
     fn dma_unmap(&mut self, flags: DmaUnmapFlags, address: u64, size: u64) -> io::Result<()> {
         self.touch();
         debug!(role = ?self.role, "unmap {address:#x} + {size:#x}");
-        if self.role == Role::Firmware {
+        if let Role::Firmware(personality) = self.role {
             let mut platform = self.platform.lock();
-            let memory = platform.firmware.memory();
+            let memory = platform.firmware_mut(personality).memory();
             if flags.contains(DmaUnmapFlags::UNMAP_ALL) {
                 memory.clear();
             } else {
@@ -221,8 +232,12 @@ impl ServerBackend for Backend {
         self.touch();
         let mut platform = self.platform.lock();
         match self.role {
-            Role::Endpoint(function) => platform.device.reset(function),
-            Role::Firmware => platform.firmware.reset(),
+            Role::Endpoint { device, function } => {
+                if let Some(device) = platform.devices.get_mut(device) {
+                    device.reset(function);
+                }
+            }
+            Role::Firmware(personality) => platform.reset_firmware(personality),
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //!
 //! Each packet is a whole data object with its header (PCI Express 6.0, 6.30.1). A file whose name
 //! ends with `.pcap` is a classic capture file, which is what `spdm_dump` reads; any other is
-//! pcapng, which also tells who sent each object.
+//! pcapng, which also tells who sent each object and, by its interface, which device it is of.
 //!
 //! Both have the link type by which `spdm_dump` and `spdm-emu` know PCI DOE. The registry of link
 //! types gives the same number to something else, so Wireshark lists the packets without dissecting
@@ -59,11 +59,12 @@ enum Format {
 pub struct Capture<W: Write = File> {
     output: W,
     format: Format,
+    interfaces: usize,
 }
 
 impl Capture {
-    /// Makes the file, or empties the one that is there.
-    pub fn create(path: &Path) -> io::Result<Self> {
+    /// Makes the file, or empties the one that is there. It is for so many devices.
+    pub fn create(path: &Path, devices: usize) -> io::Result<Self> {
         let classic = path
             .extension()
             .is_some_and(|extension| extension == "pcap");
@@ -72,24 +73,33 @@ impl Capture {
         } else {
             Format::PcapNg
         };
-        Self::begin(File::create(path)?, format)
+        Self::begin(File::create(path)?, format, devices)
     }
 }
 
 impl<W: Write> Capture<W> {
-    fn begin(mut output: W, format: Format) -> io::Result<Self> {
+    fn begin(mut output: W, format: Format, interfaces: usize) -> io::Result<Self> {
         let header = match format {
             Format::Pcap => pcap_header(),
-            Format::PcapNg => [section_header(), interface_description()].concat(),
+            Format::PcapNg => {
+                let mut header = section_header();
+                header.extend((0..interfaces).flat_map(interface_description));
+                header
+            }
         };
         output.write_all(&header)?;
-        Ok(Self { output, format })
+        Ok(Self {
+            output,
+            format,
+            interfaces,
+        })
     }
 
-    /// Adds an object. It is in the file when this returns, so that nothing is lost with the
-    /// process.
+    /// Adds an object to or from a device. It is in the file when this returns, so that nothing is
+    /// lost with the process.
     pub fn record(
         &mut self,
+        device: usize,
         direction: Direction,
         object: &Object,
         time: SystemTime,
@@ -102,7 +112,10 @@ impl<W: Write> Capture<W> {
         let stored = packet.get(..SNAP_LENGTH as usize).unwrap_or(&packet);
         let block = match self.format {
             Format::Pcap => pcap_packet(stored, packet.len(), time),
-            Format::PcapNg => enhanced_packet(stored, packet.len(), time, direction),
+            Format::PcapNg => {
+                let interface = device.min(self.interfaces.saturating_sub(1));
+                enhanced_packet(interface, stored, packet.len(), time, direction)
+            }
         };
         self.output.write_all(&block)?;
         self.output.flush()
@@ -139,25 +152,31 @@ fn section_header() -> Vec<u8> {
     block(SECTION_HEADER, &body)
 }
 
-fn interface_description() -> Vec<u8> {
+fn interface_description(number: usize) -> Vec<u8> {
     let mut body = Vec::new();
     body.extend(LINK_TYPE.to_le_bytes());
     body.extend([0; 2]);
     body.extend(SNAP_LENGTH.to_le_bytes());
-    option(&mut body, OPTION_NAME, b"doe");
+    option(&mut body, OPTION_NAME, format!("doe{number}").as_bytes());
     option(&mut body, OPTION_TIME_RESOLUTION, &[9]); // 10^-9 s
     option(&mut body, OPTION_END, &[]);
     block(INTERFACE_DESCRIPTION, &body)
 }
 
-fn enhanced_packet(stored: &[u8], length: usize, time: Duration, direction: Direction) -> Vec<u8> {
+fn enhanced_packet(
+    interface: usize,
+    stored: &[u8],
+    length: usize,
+    time: Duration,
+    direction: Direction,
+) -> Vec<u8> {
     let nanoseconds = time.as_nanos() as u64;
     let flags: u32 = match direction {
         Direction::Response => 1, // inbound, seen from the host
         Direction::Request => 2,
     };
     let mut body = Vec::with_capacity(40 + stored.len());
-    body.extend([0; 4]); // interface
+    body.extend((interface as u32).to_le_bytes());
     body.extend(((nanoseconds >> 32) as u32).to_le_bytes());
     body.extend((nanoseconds as u32).to_le_bytes());
     body.extend((stored.len() as u32).to_le_bytes());
@@ -200,14 +219,14 @@ mod tests {
     }
 
     fn written(format: Format) -> Vec<u8> {
-        let mut capture = Capture::begin(Vec::new(), format).unwrap();
+        let mut capture = Capture::begin(Vec::new(), format, 2).unwrap();
         let version = Object::of_bytes(TYPE_CMA, &[0x10, 0x84, 0, 0]);
         let secured = Object::of_bytes(TYPE_SECURED_CMA, &[1, 2, 3, 4, 5]);
         capture
-            .record(Direction::Request, &version, time())
+            .record(0, Direction::Request, &version, time())
             .unwrap();
         capture
-            .record(Direction::Response, &secured, time())
+            .record(1, Direction::Response, &secured, time())
             .unwrap();
         capture.output
     }
@@ -248,28 +267,34 @@ mod tests {
             [
                 SECTION_HEADER,
                 INTERFACE_DESCRIPTION,
+                INTERFACE_DESCRIPTION,
                 ENHANCED_PACKET,
                 ENHANCED_PACKET
             ]
         );
         assert_eq!(word(blocks[0].1, 0), BYTE_ORDER_MAGIC);
         assert_eq!(blocks[1].1[..2], LINK_TYPE.to_le_bytes());
-        assert_eq!(blocks[1].1[8..16], [2, 0, 3, 0, b'd', b'o', b'e', 0]);
+        assert_eq!(blocks[1].1[8..16], [2, 0, 4, 0, b'd', b'o', b'e', b'0']);
         assert_eq!(blocks[1].1[16..24], [9, 0, 1, 0, 9, 0, 0, 0]);
-        let request = blocks[2].1;
+        assert_eq!(blocks[2].1[12..16], *b"doe1");
+        let request = blocks[3].1;
         let nanoseconds = u64::from(word(request, 4)) << 32 | u64::from(word(request, 8));
         assert_eq!(nanoseconds, 0x1234_5678 * 1_000_000_000 + 7_000);
         assert_eq!((word(request, 12), word(request, 16)), (12, 12));
         assert_eq!(request[20..32], [1, 0, 1, 0, 3, 0, 0, 0, 0x10, 0x84, 0, 0]);
         assert_eq!(request[32..], [2, 0, 4, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(blocks[3].1[36..44], [2, 0, 4, 0, 1, 0, 0, 0]);
+        let response = blocks[4].1;
+        assert_eq!(response[36..44], [2, 0, 4, 0, 1, 0, 0, 0]);
+        assert_eq!((word(request, 0), word(response, 0)), (0, 1));
     }
 
     #[test]
     fn long_objects_are_cut() {
         let object = Object::of_bytes(TYPE_CMA, &vec![0; 0x2_0000]);
-        let mut capture = Capture::begin(Vec::new(), Format::Pcap).unwrap();
-        capture.record(Direction::Request, &object, time()).unwrap();
+        let mut capture = Capture::begin(Vec::new(), Format::Pcap, 1).unwrap();
+        capture
+            .record(0, Direction::Request, &object, time())
+            .unwrap();
         assert_eq!(capture.output.len(), 24 + 16 + 0x1_0000);
         assert_eq!(word(&capture.output, 32), 0x1_0000);
         assert_eq!(word(&capture.output, 36), 0x2_0008);
@@ -286,7 +311,7 @@ mod tests {
             ("a", SECTION_HEADER),
         ] {
             let path = directory.join(name);
-            Capture::create(&path).unwrap();
+            Capture::create(&path, 1).unwrap();
             assert_eq!(word(&std::fs::read(&path).unwrap(), 0), magic, "{name}");
         }
         std::fs::remove_dir_all(&directory).unwrap();

@@ -8,6 +8,7 @@
 //! | `get KNOB` | `ok VALUE` |
 //! | `reset` | `ok`; all knobs are back, states stay |
 //! | `state` | `ok` and JSON |
+//! | `guest-key N` | `ok` and the key that the guest of the newest VM (0), the one before it (1) and so on talks to its firmware with, in hexadecimal |
 //!
 //! What cannot be done is answered with `error` and a reason. Empty lines are not answered.
 
@@ -33,6 +34,10 @@ pub fn answer(platform: &mut Platform, line: &str, now: Instant) -> Option<Strin
             Ok(String::new())
         }
         ["state"] => Ok(platform.state()),
+        ["guest-key", age] => {
+            let key = age.parse().ok().and_then(|age| platform.guest_key(age));
+            return Some(key.map_or("error no such guest".to_owned(), |key| format!("ok {key}")));
+        }
         _ => return Some("error no such request".to_owned()),
     };
     Some(match outcome {
@@ -81,13 +86,13 @@ pub fn serve(platform: &Shared, listener: &UnixListener) {
 mod tests {
     use super::*;
     use crate::identity::Identity;
+    use crate::platform::{identities, DEVICES};
     use proptest::prelude::*;
     use std::sync::OnceLock;
 
     fn platform() -> Platform {
-        static IDENTITY: OnceLock<Identity> = OnceLock::new();
-        let identity = IDENTITY.get_or_init(|| Identity::generate().unwrap());
-        Platform::new(identity.clone())
+        static IDENTITIES: OnceLock<[Identity; DEVICES]> = OnceLock::new();
+        Platform::new(IDENTITIES.get_or_init(|| identities().unwrap()).clone())
     }
 
     #[test]
@@ -104,11 +109,16 @@ mod tests {
         assert_eq!(
             ask("state\n").as_deref(),
             Some(
-                "ok {\"tdi\":[0,0,0],\"session\":0,\"stream\":\"none\",\"doe\":0,\"rmi\":0,\"pdevs\":0,\"vdevs\":0,\"realms\":0,\"granules\":0}"
+                "ok {\"tdi\":[0,0,0,0,0],\"session\":0,\"sessions\":[0, 0, 0],\"stream\":\"none\",\"streams\":[\"none\", \"none\", \"none\"],\"doe\":0,\"calls\":0,\"connections\":0,\"tdis\":0,\"vms\":0,\"pages\":0}"
             )
         );
+        for line in ["guest-key 0\n", "guest-key x\n", "guest-key -1\n"] {
+            assert_eq!(ask(line).as_deref(), Some("error no such guest"));
+        }
         assert_eq!(ask("set tdi-error 2\n").as_deref(), Some("ok"));
-        assert!(ask("state\n").unwrap().starts_with("ok {\"tdi\":[0,3,0],"));
+        assert!(ask("state\n")
+            .unwrap()
+            .starts_with("ok {\"tdi\":[0,3,0,0,0],"));
         assert_eq!(
             ask("set nothing 1\n").as_deref(),
             Some("error no such knob: nothing")

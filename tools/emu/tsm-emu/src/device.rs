@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The device: its functions, the DSM that watches them, the port that its IDE streams end at, and
+//! A device: its functions, the DSM that watches them, the port that its IDE streams end at, and
 //! the SPDM responder behind the DOE mailbox of function 0.
 
 mod services;
@@ -9,18 +9,19 @@ use crate::capture::{Capture, Direction};
 use crate::config_space::express::Topology;
 use crate::config_space::{data_object_exchange, ide};
 use crate::doe::{self, Answer, Mailbox, Object, TYPE_CMA, TYPE_DISCOVERY, TYPE_SECURED_CMA};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Place};
 use crate::identity::{Identity, Presented};
 use crate::knobs::ExchangeKnobs;
 use ide_km::Port;
 use services::Facilities;
 use spdm::{measurements, Block, Carriage, MeasurementRecord, Mischief, Packet, Responder};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 use tdisp::lock::Flags;
 use tdisp::{Dsm, Lock, State};
 use tracing::{debug, info, warn};
 
-/// How many functions the device has.
+/// How many functions a device has at most.
 pub const FUNCTIONS: usize = 3;
 
 /// Most bytes of an interface report in one message. It is less than a report has, so that
@@ -46,9 +47,10 @@ const ALTERED: [&str; 4] = [
     "firmware configuration",
 ];
 
-/// The device.
+/// A device.
 #[derive(Debug)]
 pub struct Device {
+    number: usize,
     functions: Vec<Endpoint>,
     topology: Topology,
     mailbox: Mailbox,
@@ -63,19 +65,20 @@ pub struct Device {
     altered: Option<MeasurementRecord>,
     lies: bool,
     exchanges: u64,
-    capture: Option<Capture>,
+    capture: Option<Arc<Mutex<Capture>>>,
 }
 
 impl Device {
-    /// With this identity, below a root port, just powered on.
-    pub fn new(identity: Identity) -> Self {
+    /// The device of this number, with this identity and so many functions, at most [`FUNCTIONS`]:
+    /// below a root port, just powered on.
+    pub fn new(identity: Identity, number: usize, functions: usize) -> Self {
+        let functions = functions.min(FUNCTIONS);
         Self {
-            functions: (0..FUNCTIONS)
-                .map(|number| Endpoint::new(number as u8))
-                .collect(),
+            number,
+            functions: endpoints(number, functions, Topology::default()),
             topology: Topology::default(),
             mailbox: Mailbox::default(),
-            dsm: Dsm::new(FUNCTIONS, REPORT_PORTION),
+            dsm: Dsm::new(functions, REPORT_PORTION),
             port: ide::port(),
             responder: Responder::new(),
             identity,
@@ -90,16 +93,24 @@ impl Device {
 
     /// The same device in this place, just powered on.
     pub fn in_topology(mut self, topology: Topology) -> Self {
-        self.functions = (0..FUNCTIONS)
-            .map(|number| Endpoint::in_topology(number as u8, topology))
-            .collect();
+        self.functions = endpoints(self.number, self.functions.len(), topology);
         self.topology = topology;
         self
     }
 
     /// Records what goes through its mailbox of types CMA and secured CMA from now on.
-    pub fn record_to(&mut self, capture: Capture) {
+    pub fn record_to(&mut self, capture: Arc<Mutex<Capture>>) {
         self.capture = Some(capture);
+    }
+
+    /// How many functions it has.
+    pub fn functions(&self) -> usize {
+        self.functions.len()
+    }
+
+    /// Certificate of the root that it is to be trusted by, in DER.
+    pub fn root(&self) -> &[u8] {
+        self.identity.root()
     }
 
     /// Reads configuration space of a function.
@@ -204,6 +215,11 @@ impl Device {
     /// TDISP state of a function's TDI.
     pub fn state(&self, function: usize) -> State {
         self.dsm.state(function).unwrap_or_default()
+    }
+
+    /// TDISP states of all its TDIs.
+    pub fn states(&self) -> impl Iterator<Item = State> + '_ {
+        (0..self.functions.len()).map(|function| self.state(function))
     }
 
     /// The DSM, to make it misbehave.
@@ -382,15 +398,28 @@ impl Device {
     }
 
     fn record(&mut self, direction: Direction, object: &Object) {
-        let written = self
-            .capture
-            .as_mut()
-            .map(|capture| capture.record(direction, object, SystemTime::now()));
+        let written = self.capture.as_ref().map(|capture| {
+            let mut capture = capture.lock().unwrap_or_else(PoisonError::into_inner);
+            capture.record(self.number, direction, object, SystemTime::now())
+        });
         if let Some(Err(error)) = written {
             warn!(%error, "capture");
             self.capture = None;
         }
     }
+}
+
+fn endpoints(device: usize, functions: usize, topology: Topology) -> Vec<Endpoint> {
+    (0..functions)
+        .map(|number| {
+            let place = Place {
+                device: device as u8,
+                function: number as u8,
+                functions: functions as u8,
+            };
+            Endpoint::in_topology(place, topology)
+        })
+        .collect()
 }
 
 /// Offset in the IDE capability of this offset in configuration space. The header is not part of it:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One PCI function of the device: its configuration space and what is behind its BARs.
+//! One PCI function of a device: its configuration space and what is behind its BARs.
 //!
 //! | BAR | |
 //! |---|---|
@@ -50,6 +50,17 @@ pub struct Change {
     pub reset: bool,
 }
 
+/// Which function it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Number of the device.
+    pub device: u8,
+    /// Number of the function.
+    pub function: u8,
+    /// How many functions the device has.
+    pub functions: u8,
+}
+
 /// A PCI function.
 #[derive(Debug)]
 pub struct Endpoint {
@@ -66,18 +77,25 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The function of this number, below a root port. Function 0 has what the device has once.
-    pub fn new(number: u8) -> Self {
-        Self::in_topology(number, Topology::default())
+    /// The function of this number of the first device, which is below a root port.
+    #[cfg(test)]
+    fn new(number: u8) -> Self {
+        let place = Place {
+            device: 0,
+            function: number,
+            functions: 3,
+        };
+        Self::in_topology(place, Topology::default())
     }
 
-    /// The same, in this place.
-    pub fn in_topology(number: u8, topology: Topology) -> Self {
+    /// This function, in this place. Function 0 has what the device has once.
+    pub fn in_topology(place: Place, topology: Topology) -> Self {
+        let number = place.function;
         let mut config = ConfigSpace::new(&Identity {
             vendor: PCI_VENDOR,
             device: PCI_DEVICE_ENDPOINT,
             class: CLASS_PROCESSING_ACCELERATOR,
-            multifunction: true,
+            multifunction: place.functions > 1,
         });
         for (index, size) in bar_sizes() {
             config.add_bar(index, size);
@@ -113,7 +131,7 @@ impl Endpoint {
             msix,
             exchange,
             ide: ide_at,
-            registers: Registers::new(u32::from(number)),
+            registers: Registers::new(u32::from(number), u32::from(place.device)),
             memory: vec![0; MEMORY_SIZE],
             msix_memory: vec![0; MSIX_SIZE],
         }
@@ -404,7 +422,12 @@ mod tests {
         let below_a_port = Endpoint::new(0);
         assert_eq!(below_a_port.config.u16(below_a_port.express + 2) >> 4, 0);
         assert_ne!(below_a_port.config.u32(below_a_port.express + 0xc), 0);
-        let integrated = Endpoint::in_topology(0, Topology::RootComplex);
+        let place = Place {
+            device: 0,
+            function: 0,
+            functions: 1,
+        };
+        let integrated = Endpoint::in_topology(place, Topology::RootComplex);
         // An integrated endpoint; no link, so no IDE either.
         assert_eq!(integrated.config.u16(integrated.express + 2) >> 4, 9);
         assert_eq!(integrated.config.u32(integrated.express + 0xc), 0);

@@ -1,36 +1,73 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The TSM firmware: a PCI function with a mailbox, and the RMM behind it.
+//! TSM firmware: a PCI function with a mailbox, and a personality behind it.
+//!
+//! | module | noun |
+//! |---|---|
+//! | [`tsm`] | what a personality is, and what a call of it finds |
+//! | [`rmm`], [`psp`], [`tdx`] | the personalities |
+//! | [`ground`] | memory of the host and of devices |
+//! | `pages` | who owns which page |
+//! | [`peer`] | a device, as firmware talks with it |
+//! | `errand` | what it talks with a device for |
+//! | `fault` | how the host is told what was wrong with a device |
+//! | [`root_port`], [`root_ports`] | IDE of the root ports |
+//! | [`references`] | what devices are compared with |
 
+mod errand;
+mod fault;
+pub mod ground;
 mod mailbox;
-mod references;
+mod pages;
+pub mod peer;
+pub mod psp;
+pub mod references;
 pub mod rmm;
 pub mod root_port;
-
-pub use references::References;
+pub mod root_ports;
+pub mod tdx;
+pub mod tsm;
 
 use crate::config_space::{power_management, ConfigSpace, Identity, COMMAND, COMMAND_BUS_MASTER};
 use crate::device::Device;
 use crate::dma::DmaMap;
 use crate::knobs::{ExchangeKnobs, FirmwareKnobs};
+use ground::{Ground, Kind};
 use mailbox::{Event, Mailbox};
-use rmm::{Counts, Ground, Kind, Rmm};
-use root_port::RootPort;
+use psp::Psp;
+use references::References;
+use rmm::Rmm;
+use root_ports::RootPorts;
 use std::io;
-use std::ops::Range;
 use std::time::Instant;
+use tdx::Tdx;
 use tracing::debug;
-use tsm_wire::mailbox::{BAR_SIZE, PCI_DEVICE_RMM, PCI_VENDOR, ROOT_PORT, ROOT_PORT_LEN};
+use tsm::{Counts, Machine, Tsm, GUEST_KEY_SIZE};
+use tsm_wire::mailbox::{Personality, BAR_SIZE, PCI_VENDOR};
 
 /// BAR of the mailbox.
 pub const MAILBOX_BAR: usize = 0;
 
-/// The window in it through which the root port's IDE capability is seen.
-const WINDOW: Range<usize> = ROOT_PORT..ROOT_PORT + ROOT_PORT_LEN;
-
 /// SMBus controller: what Linux looks for at the address of the IOAPIC in the table of an AMD
-/// IOMMU, before it lets interrupts be remapped.
+/// IOMMU, before it lets interrupts be remapped. The RMM stands there.
 const CLASS_SMBUS: u32 = 0x0c_0500;
+/// Encryption controller, as AMD's is.
+const CLASS_ENCRYPTION: u32 = 0x10_8000;
+/// System peripheral of another kind.
+const CLASS_SYSTEM: u32 = 0x08_8000;
+
+/// Around the firmware.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// The devices.
+    pub devices: &'a [Device],
+    /// The root ports above them.
+    pub root_ports: &'a mut RootPorts,
+    /// What they are compared with.
+    pub references: &'a References,
+    /// How firmware misbehaves.
+    pub knobs: &'a mut FirmwareKnobs,
+}
 
 /// The firmware's PCI function.
 #[derive(Debug)]
@@ -38,24 +75,25 @@ pub struct Firmware {
     config: ConfigSpace,
     reset_config: ConfigSpace,
     mailbox: Mailbox,
-    rmm: Rmm,
+    tsm: Box<dyn Tsm>,
     memory: DmaMap,
+    calls: u64,
 }
 
-/// What the firmware sees of the machine.
-struct Machine<'a> {
+/// What the firmware stands on.
+struct Site<'a> {
     memory: &'a DmaMap,
-    device: &'a Device,
+    devices: &'a [Device],
     bus_master: bool,
 }
 
-impl Ground for Machine<'_> {
+impl Ground for Site<'_> {
     fn kind(&self, page: u64) -> Option<Kind> {
         if self.memory.contains(page, BAR_SIZE as u64) {
-            Some(Kind::Memory)
-        } else {
-            self.device.owns(page).then_some(Kind::Device)
+            return Some(Kind::Memory);
         }
+        let owned = self.devices.iter().any(|device| device.owns(page));
+        owned.then_some(Kind::Device)
     }
 
     fn read(&self, address: u64, data: &mut [u8]) -> io::Result<()> {
@@ -74,12 +112,17 @@ impl Ground for Machine<'_> {
 }
 
 impl Firmware {
-    /// Just powered on, with what devices are compared with.
-    pub fn new(references: References) -> Self {
+    /// With this personality, just powered on.
+    pub fn new(personality: Personality) -> Self {
+        let (class, tsm): (u32, Box<dyn Tsm>) = match personality {
+            Personality::Rmm => (CLASS_SMBUS, Box::<Rmm>::default()),
+            Personality::Psp => (CLASS_ENCRYPTION, Box::<Psp>::default()),
+            Personality::Tdx => (CLASS_SYSTEM, Box::<Tdx>::default()),
+        };
         let mut config = ConfigSpace::new(&Identity {
             vendor: PCI_VENDOR,
-            device: PCI_DEVICE_RMM,
-            class: CLASS_SMBUS,
+            device: personality.pci_device(),
+            class,
             multifunction: false,
         });
         config.add_bar(MAILBOX_BAR, BAR_SIZE as u32);
@@ -87,9 +130,10 @@ impl Firmware {
         Self {
             reset_config: config.clone(),
             config,
-            mailbox: Mailbox::new(),
-            rmm: Rmm::new(references),
+            mailbox: Mailbox::new(personality),
+            tsm,
             memory: DmaMap::default(),
+            calls: 0,
         }
     }
 
@@ -112,75 +156,54 @@ impl Firmware {
         self.config.write(offset, data);
     }
 
-    /// Reads the mailbox, or the root port's registers.
+    /// Reads the mailbox.
     pub fn read_mailbox(&self, offset: usize, data: &mut [u8]) {
-        if !WINDOW.contains(&offset) {
-            self.mailbox.read(offset, data);
-            return;
-        }
-        let register = offset - WINDOW.start;
-        let word = self.rmm.root_port().read(register & !3).to_le_bytes();
-        let inside = word.get(register & 3..).unwrap_or_default();
-        for (to, from) in data
-            .iter_mut()
-            .zip(inside.iter().chain(std::iter::repeat(&0)))
-        {
-            *to = *from;
-        }
+        self.mailbox.read(offset, data);
     }
 
-    /// Writes the mailbox, which may run a call, or the root port's registers.
+    /// Writes the mailbox, which may run a call.
     pub fn write_mailbox(
         &mut self,
         offset: usize,
         data: &[u8],
-        device: &Device,
-        knobs: &mut FirmwareKnobs,
+        surroundings: Surroundings<'_>,
         now: Instant,
     ) {
-        if WINDOW.contains(&offset) {
-            // The registers take whole words.
-            let register = offset - WINDOW.start;
-            if let (0, Ok(word)) = (register & 3, <[u8; 4]>::try_from(data)) {
-                let root_port = self.rmm.root_port_mut();
-                root_port.write(register, u32::from_le_bytes(word));
-            }
-            return;
+        match self.mailbox.write(offset, data) {
+            Event::None => {}
+            Event::CutOff => self.mailbox.finish([self.tsm.cut_off()]),
+            Event::Ring => self.call(surroundings, now),
         }
-        if self.mailbox.write(offset, data) != Event::Ring {
-            return;
-        }
-        let registers = self.mailbox.begin();
-        self.rmm.count_call();
+    }
+
+    fn call(&mut self, surroundings: Surroundings<'_>, now: Instant) {
+        let x = self.mailbox.begin();
+        self.calls += 1;
+        let Surroundings {
+            devices,
+            root_ports,
+            references,
+            knobs,
+        } = surroundings;
         if ExchangeKnobs::take(&mut knobs.no_answer) {
-            debug!(
-                "call {:#x} is not answered",
-                registers.first().unwrap_or(&0)
-            );
+            debug!("call {:#x} is not answered", x.first().unwrap_or(&0));
             return;
         }
-        let machine = Machine {
+        let site = Site {
             memory: &self.memory,
-            device,
+            devices,
             bus_master: self.config.u16(COMMAND) & COMMAND_BUS_MASTER != 0,
         };
-        let results = self.rmm.call(&machine, knobs, now, &registers);
+        let mut machine = Machine {
+            ground: &site,
+            root_ports,
+            references,
+            knobs,
+            now,
+        };
+        let results = self.tsm.call(&mut machine, &x);
+        debug!("{:x?} -> {:x?}", x.get(..8), results.get(..4));
         self.mailbox.finish(results);
-    }
-
-    /// What devices are compared with from now on.
-    pub fn set_references(&mut self, references: References) {
-        self.rmm.set_references(references);
-    }
-
-    /// What devices are compared with.
-    pub fn references(&self) -> &References {
-        self.rmm.references()
-    }
-
-    /// The root port's IDE.
-    pub fn root_port(&self) -> &RootPort {
-        self.rmm.root_port()
     }
 
     /// Memory that the function may reach.
@@ -191,12 +214,22 @@ impl Firmware {
     /// Conventional reset, which is that of the machine: nothing is assigned any more.
     pub fn reset(&mut self) {
         self.config = self.reset_config.clone();
-        self.mailbox = Mailbox::new();
-        self.rmm.reset();
+        self.mailbox.reset();
+        self.tsm.reset();
+    }
+
+    /// Calls that were rung for, whether they were made or not.
+    pub fn calls(&self) -> u64 {
+        self.calls
     }
 
     /// How much there is of everything.
     pub fn counts(&self) -> Counts {
-        self.rmm.counts()
+        self.tsm.counts()
+    }
+
+    /// A guest's key, see [`Tsm::guest_key`].
+    pub fn guest_key(&self, age: usize) -> Option<[u8; GUEST_KEY_SIZE]> {
+        self.tsm.guest_key(age)
     }
 }

@@ -2,15 +2,14 @@
 
 //! Misbehaviour on command. A knob that is 0 means honesty.
 
-use crate::device::FUNCTIONS;
-use crate::firmware::References;
+use crate::device::Device;
 use crate::identity::Presented;
 use crate::platform::Platform;
 use spdm::Mischief;
 use std::time::{Duration, Instant};
 use tdisp::State;
 use thiserror::Error;
-use tsm_wire::rmi::Fid;
+use tsm_wire::rmi::fid;
 
 /// Misbehaviour of the DOE mailbox.
 #[derive(Clone, Debug, Default)]
@@ -43,10 +42,31 @@ pub struct FirmwareKnobs {
     pub busy_until: Option<Instant>,
     /// So many calls do not end.
     pub no_answer: u64,
-    /// This call fails before it does anything.
-    pub error_before: Option<Fid>,
-    /// This call fails after it did everything.
-    pub error_after: Option<Fid>,
+    /// The call of this number fails before it does anything. No two personalities have calls of
+    /// the same number.
+    pub error_before: Option<u64>,
+    /// The call of this number fails after it did everything.
+    pub error_after: Option<u64>,
+}
+
+impl FirmwareKnobs {
+    /// Whether the call of this number is to fail before it does anything, which is once.
+    pub fn fails_before(&mut self, number: u64) -> bool {
+        take(&mut self.error_before, number)
+    }
+
+    /// Whether the call of this number is to fail after it did everything, which is once.
+    pub fn fails_after(&mut self, number: u64) -> bool {
+        take(&mut self.error_after, number)
+    }
+}
+
+fn take(knob: &mut Option<u64>, number: u64) -> bool {
+    let fails = *knob == Some(number);
+    if fails {
+        *knob = None;
+    }
+    fails
 }
 
 /// All knobs that are not state of the device's own.
@@ -102,10 +122,12 @@ fn number(text: &str) -> Option<u64> {
     }
 }
 
-fn call(value: u64) -> Option<Option<Fid>> {
-    match value {
-        0 => Some(None),
-        value => Fid::try_from(value & 0xffff).ok().map(Some),
+/// Number of a call; identifiers of the RMM may have their SMCCC part.
+fn call(value: u64) -> Option<Option<u64>> {
+    let number = value & 0xffff;
+    match value - number {
+        0 | fid::BASE => Some((number != 0).then_some(number)),
+        _ => None,
     }
 }
 
@@ -134,30 +156,33 @@ fn presented(name: &str) -> Option<Presented> {
 impl Platform {
     /// Turns a knob.
     pub fn set_knob(&mut self, name: &str, text: &str, now: Instant) -> Result<(), KnobError> {
+        let unknown = || KnobError::Unknown(name.to_owned());
         if !NAMES.contains(&name) {
-            return Err(KnobError::Unknown(name.to_owned()));
+            return Err(unknown());
         }
+        let Self { devices, knobs, .. } = self;
+        let device = devices.first_mut().ok_or_else(unknown)?;
         let bad = || KnobError::Value(text.to_owned());
         // 0 is a TDISP state, so honesty has a name of its own here.
         if name == "wrong-state" && text == "none" {
-            self.device.dsm().force_next(None);
+            device.dsm().force_next(None);
             return Ok(());
         }
         let value = number(text).ok_or_else(bad)?;
-        if let Some(count) = mischief(self.device.mischief(), name) {
+        if let Some(count) = mischief(device.mischief(), name) {
             *count = u32::try_from(value).map_err(|_| bad())?;
             return Ok(());
         }
         if let Some(chain) = presented(name) {
             // It can show one chain only: turning one knob turns the other one back.
             if value != 0 {
-                self.device.present(chain);
-            } else if self.device.presented() == chain {
-                self.device.present(Presented::Own);
+                device.present(chain);
+            } else if device.presented() == chain {
+                device.present(Presented::Own);
             }
             return Ok(());
         }
-        let (exchange, firmware) = (&mut self.knobs.exchange, &mut self.knobs.firmware);
+        let (exchange, firmware) = (&mut knobs.exchange, &mut knobs.firmware);
         match name {
             "doe-no-answer" => exchange.no_answer = value,
             "doe-late-ms" => exchange.late = Duration::from_millis(value.min(600_000)),
@@ -175,41 +200,44 @@ impl Platform {
                 let state = u8::try_from(value)
                     .ok()
                     .and_then(|value| State::try_from(value).ok());
-                self.device.dsm().force_next(Some(state.ok_or_else(bad)?));
+                device.dsm().force_next(Some(state.ok_or_else(bad)?));
             }
             "tdi-error" => {
                 // The value is the function plus 1, so that 0 is nothing here, too.
                 if let Some(function) = (value as usize).checked_sub(1) {
-                    if function >= FUNCTIONS {
+                    if function >= device.functions() {
                         return Err(bad());
                     }
-                    self.device.dsm().force(function, State::Error);
+                    device.dsm().force(function, State::Error);
                 }
             }
             "measurement-bytes" => {
-                let possible = self.device.set_measurement_bytes(value as usize);
-                self.publish_measurements();
+                let possible = device.set_measurement_bytes(value as usize);
+                self.publish_references();
                 if !possible {
                     return Err(bad());
                 }
             }
-            "measurement-wrong" => self.device.set_altered(value != 0),
-            _ => self.device.set_lies(value != 0),
+            "measurement-wrong" => device.set_altered(value != 0),
+            _ => device.set_lies(value != 0),
         }
         Ok(())
     }
 
     /// What a knob is at.
     pub fn knob(&mut self, name: &str, now: Instant) -> Result<String, KnobError> {
-        if let Some(count) = mischief(self.device.mischief(), name) {
+        let Self { devices, knobs, .. } = self;
+        let device = devices
+            .first_mut()
+            .ok_or_else(|| KnobError::Unknown(name.to_owned()))?;
+        if let Some(count) = mischief(device.mischief(), name) {
             return Ok(count.to_string());
         }
         if let Some(chain) = presented(name) {
-            return Ok(u8::from(self.device.presented() == chain).to_string());
+            return Ok(u8::from(device.presented() == chain).to_string());
         }
-        let (exchange, firmware) = (&self.knobs.exchange, &self.knobs.firmware);
-        let fid =
-            |fid: Option<Fid>| fid.map_or("0".to_owned(), |fid| format!("{:#x}", u64::from(fid)));
+        let (exchange, firmware) = (&knobs.exchange, &knobs.firmware);
+        let call = |call: Option<u64>| call.map_or("0".to_owned(), |number| format!("{number:#x}"));
         Ok(match name {
             "doe-no-answer" => exchange.no_answer.to_string(),
             "doe-late-ms" => exchange.late.as_millis().to_string(),
@@ -223,16 +251,16 @@ impl Platform {
                 left.unwrap_or_default().as_millis().to_string()
             }
             "fw-no-answer" => firmware.no_answer.to_string(),
-            "fw-error-before" => fid(firmware.error_before),
-            "fw-error-after" => fid(firmware.error_after),
-            "wrong-state" => match self.device.dsm().forced() {
+            "fw-error-before" => call(firmware.error_before),
+            "fw-error-after" => call(firmware.error_after),
+            "wrong-state" => match device.dsm().forced() {
                 Some(state) => (state as u8).to_string(),
                 None => "none".to_owned(),
             },
             "tdi-error" => "0".to_owned(),
-            "measurement-bytes" => self.device.measurement_bytes().to_string(),
-            "report-lie" => u8::from(self.device.lies()).to_string(),
-            "measurement-wrong" => u8::from(self.device.is_altered()).to_string(),
+            "measurement-bytes" => device.measurement_bytes().to_string(),
+            "report-lie" => u8::from(device.lies()).to_string(),
+            "measurement-wrong" => u8::from(device.is_altered()).to_string(),
             _ => return Err(KnobError::Unknown(name.to_owned())),
         })
     }
@@ -240,26 +268,24 @@ impl Platform {
     /// Turns all knobs back. States stay as they are.
     pub fn reset_knobs(&mut self) {
         self.knobs = Knobs::default();
-        self.device.dsm().force_next(None);
-        self.device.set_measurement_bytes(0);
-        self.publish_measurements();
-        self.device.set_lies(false);
-        self.device.set_altered(false);
-        self.device.present(Presented::Own);
-        for name in NAMES {
-            if let Some(count) = mischief(self.device.mischief(), name) {
-                *count = 0;
-            }
+        if let Some(device) = self.devices.first_mut() {
+            make_honest(device);
         }
+        self.publish_references();
     }
+}
 
-    /// The device's vendor says what it measures now.
-    fn publish_measurements(&mut self) {
-        let roots = self.firmware.references().roots.clone();
-        self.firmware.set_references(References {
-            roots,
-            measurements: self.device.reference_values(),
-        });
+/// Turns the knobs back that are state of the device's own.
+fn make_honest(device: &mut Device) {
+    device.dsm().force_next(None);
+    device.set_measurement_bytes(0);
+    device.set_lies(false);
+    device.set_altered(false);
+    device.present(Presented::Own);
+    for name in NAMES {
+        if let Some(count) = mischief(device.mischief(), name) {
+            *count = 0;
+        }
     }
 }
 
@@ -269,7 +295,7 @@ mod tests {
 
     #[test]
     fn every_knob_turns_and_turns_back() {
-        let mut platform = Platform::new(crate::identity::Identity::generate().unwrap());
+        let mut platform = Platform::new(crate::platform::identities().unwrap());
         let now = Instant::now();
         let before: Vec<_> = NAMES.map(|name| platform.knob(name, now).unwrap()).into();
         for name in NAMES {
@@ -290,18 +316,18 @@ mod tests {
         platform.reset_knobs();
         let after: Vec<_> = NAMES.map(|name| platform.knob(name, now).unwrap()).into();
         assert_eq!(before, after);
-        assert_eq!(platform.device.state(0), State::Error);
+        assert_eq!(platform.devices[0].state(0), State::Error);
     }
 
     #[test]
     fn refusals() {
-        let mut platform = Platform::new(crate::identity::Identity::generate().unwrap());
+        let mut platform = Platform::new(crate::platform::identities().unwrap());
         let now = Instant::now();
         for (name, value) in [
             ("doe-short", "x"),
             ("doe-short", ""),
             ("doe-short", "-1"),
-            ("fw-error-before", "0x99"),
+            ("fw-error-before", "0x1d30000"),
             ("wrong-state", "4"),
             ("tdi-error", "4"),
             ("secured-replay", "0x100000000"),

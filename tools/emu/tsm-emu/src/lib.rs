@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The emulated platform: a PCI device with TEE-I/O and the TSM firmware of a machine, as PCI
-//! functions that stock QEMU takes over vfio-user.
+//! The emulated platform: PCI devices with TEE-I/O and the TSM firmware of three architectures, as
+//! PCI functions that stock QEMU takes over vfio-user.
 //!
 //! | module | noun |
 //! |---|---|
 //! | [`config_space`] | configuration space and its capabilities |
 //! | [`doe`] | Data Object Exchange mailbox |
-//! | [`endpoint`] | one PCI function of the device |
-//! | [`device`] | the device: its functions, DSM and SPDM responder |
-//! | [`identity`] | the device's key and certificates |
+//! | [`endpoint`] | one PCI function of a device |
+//! | [`device`] | a device: its functions, DSM and SPDM responder |
+//! | [`identity`] | a device's key and certificates |
 //! | [`entropy`] | random bytes |
-//! | [`firmware`] | the TSM firmware's PCI function and what speaks behind it |
+//! | [`firmware`] | TSM firmware: its PCI function, and the personality behind it |
 //! | [`dma`] | memory of the guest that a function may reach |
 //! | [`knobs`] | misbehaviour on command |
 //! | [`platform`] | all of that together |

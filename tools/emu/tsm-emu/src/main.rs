@@ -14,7 +14,7 @@ use tsm_emu::serve::serve;
 use tsm_emu::socket::requester::Part;
 use tsm_emu::socket::run;
 
-/// Emulated TEE-I/O device and TSM firmware for QEMU
+/// Emulated TEE-I/O devices and TSM firmware for QEMU
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -27,12 +27,13 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve rmm.sock, pf0.sock, pf1.sock, pf2.sock (vfio-user) and control.sock until QEMU is gone
+    /// Serve rmm.sock, psp.sock, tdx.sock, pf0.sock to pf4.sock (vfio-user) and control.sock until
+    /// QEMU is gone
     Serve {
         /// Directory for the sockets
         #[arg(long)]
         dir: PathBuf,
-        /// Where the device is: below a root port, or in the root complex itself
+        /// Where the devices are: each below a root port, or in the root complex itself
         #[arg(long, value_enum, default_value_t = Place::Endpoint)]
         topology: Place,
         /// File to record the data objects of types CMA and secured CMA to: pcapng, or pcap if it

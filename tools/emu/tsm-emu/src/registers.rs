@@ -7,6 +7,7 @@
 //! |---|---|
 //! | 0x0000 | u32, read only: "TDI0" |
 //! | 0x0004 | u32, read only: number of the function |
+//! | 0x0008 | u32, read only: number of the device |
 //! | 0x0010 | u32, write only: fires the MSI-X vector of that number |
 //! | 0x0100 to 0x7fff | scratch |
 //! | 0x8000 to 0xffff | scratch, TEE only |
@@ -27,9 +28,10 @@ pub(crate) struct Registers {
 }
 
 impl Registers {
-    pub(crate) fn new(function: u32) -> Self {
+    pub(crate) fn new(function: u32, device: u32) -> Self {
         let mut bytes = MAGIC.to_le_bytes().to_vec();
         bytes.extend_from_slice(&function.to_le_bytes());
+        bytes.extend_from_slice(&device.to_le_bytes());
         bytes.resize(SIZE, 0);
         Self { bytes }
     }
@@ -75,16 +77,16 @@ mod tests {
 
     #[test]
     fn identification_is_read_only() {
-        let mut registers = Registers::new(2);
+        let mut registers = Registers::new(2, 1);
         registers.write(0, &[0; 0x100]);
-        let mut data = [0; 8];
+        let mut data = [0; 12];
         registers.read(0, &mut data);
-        assert_eq!(data, *b"TDI0\x02\0\0\0");
+        assert_eq!(data, *b"TDI0\x02\0\0\0\x01\0\0\0");
     }
 
     #[test]
     fn scratch() {
-        let mut registers = Registers::new(0);
+        let mut registers = Registers::new(0, 0);
         let mut data = [0; 4];
         for offset in [SCRATCH, TEE_BASE, SIZE - 4] {
             assert_eq!(registers.write(offset, &[1, 2, 3, 4]), None);

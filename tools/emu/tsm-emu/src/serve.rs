@@ -6,9 +6,8 @@
 use crate::backend::{Backend, Role};
 use crate::capture::Capture;
 use crate::config_space::express::Topology;
-use crate::device::FUNCTIONS;
-use crate::identity::{Identity, IdentityError};
-use crate::platform::{Platform, Shared};
+use crate::identity::IdentityError;
+use crate::platform::{identities, Platform, Shared, DEVICES, FUNCTIONS_OF};
 use crate::{control, platform};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -19,10 +18,11 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use thiserror::Error;
 use tracing::{info, warn};
+use tsm_wire::mailbox::Personality;
 use vfio_user::Server;
 
 /// Why nothing is served.
@@ -52,7 +52,7 @@ pub enum ServeError {
         /// What is wrong.
         error: io::Error,
     },
-    /// The device has no identity.
+    /// A device has no identity.
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// The system refused something else.
@@ -81,24 +81,26 @@ impl Drop for Sockets {
 }
 
 /// Serves a platform on sockets in a directory until its QEMU is gone or a signal comes. Prints
-/// `ready` when the sockets are there. What the device is sent and answers is recorded to `capture`.
+/// `ready` when the sockets are there. What the devices are sent and answer is recorded to `capture`.
 pub fn serve(
     directory: &Path,
     topology: Topology,
     capture: Option<&Path>,
 ) -> Result<(), ServeError> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let mut platform = Platform::new(Identity::generate()?).in_topology(topology);
+    let mut platform = Platform::in_topology(identities()?, topology);
     if let Some(path) = capture {
-        let capture = Capture::create(path).map_err(|error| {
+        let capture = Capture::create(path, DEVICES).map_err(|error| {
             let path = path.to_owned();
             ServeError::Capture { path, error }
         })?;
-        platform.device.record_to(capture);
+        let capture = Arc::new(Mutex::new(capture));
+        for device in &mut platform.devices {
+            device.record_to(capture.clone());
+        }
     }
     let platform = Shared::new(platform);
-    let mut roles = vec![("rmm.sock".to_owned(), Role::Firmware)];
-    roles.extend((0..FUNCTIONS).map(|n| (format!("pf{n}.sock"), Role::Endpoint(n))));
+    let roles = roles();
     let connected: Vec<_> = roles
         .iter()
         .map(|_| Arc::new(AtomicBool::new(false)))
@@ -150,6 +152,28 @@ pub fn serve(
     Ok(())
 }
 
+/// Every function, with the name of its socket: `rmm.sock`, `psp.sock`, `tdx.sock`, and `pfN.sock`
+/// with the functions of the devices counted through.
+fn roles() -> Vec<(String, Role)> {
+    let firmware = Personality::ALL.map(|personality| {
+        let name = match personality {
+            Personality::Rmm => "rmm.sock",
+            Personality::Psp => "psp.sock",
+            Personality::Tdx => "tdx.sock",
+        };
+        (name.to_owned(), Role::Firmware(personality))
+    });
+    let endpoints = FUNCTIONS_OF
+        .into_iter()
+        .enumerate()
+        .flat_map(|(device, functions)| {
+            (0..functions).map(move |function| Role::Endpoint { device, function })
+        })
+        .enumerate()
+        .map(|(n, role)| (format!("pf{n}.sock"), role));
+    firmware.into_iter().chain(endpoints).collect()
+}
+
 /// Serves one client of a function after the other.
 fn serve_function(
     server: &Server,
@@ -186,4 +210,27 @@ fn vacant(directory: &Path, name: &str) -> Result<PathBuf, ServeError> {
         })?;
     }
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_for_each_function() {
+        let roles = roles();
+        let names: Vec<&str> = roles.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "rmm.sock", "psp.sock", "tdx.sock", "pf0.sock", "pf1.sock", "pf2.sock", "pf3.sock",
+                "pf4.sock"
+            ]
+        );
+        let last = Role::Endpoint {
+            device: 2,
+            function: 0,
+        };
+        assert_eq!(roles[7].1, last);
+    }
 }

@@ -14,10 +14,12 @@ mod host;
 
 use host::{Host, Tdi, PAGE, RID};
 use tdisp::{ErrorCode, InterfaceReport, State};
+use tsm_wire::detail::{Detail, DetailClass};
+use tsm_wire::mailbox::Personality;
 use tsm_wire::rmi::rtt::{RangeDesc, FLAG_OUTPUT_LIST, FLAG_OUTPUT_SINGLE};
 use tsm_wire::rmi::{
-    Detail, DetailClass, DevObject, Fid, PdevState, Status, VdevMeasureParams, VdevState,
-    ABI_VERSION, FEATURE_DA, FEATURE_REGISTER_DA,
+    DevObject, Fid, PdevState, Status, VdevMeasureParams, VdevState, ABI_VERSION, FEATURE_DA,
+    FEATURE_REGISTER_DA,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -71,11 +73,11 @@ fn connect() {
         kept.sent,
         3 + 1 + (certificates.len() + 52).div_ceil(1024) + 4
     );
-    assert!(host.platform.device.session().is_some());
+    assert!(host.device().session().is_some());
     host.disconnect(pdev);
-    assert_eq!(host.platform.device.session(), None);
-    let counts = host.platform.firmware.counts();
-    assert_eq!((counts.pdevs, counts.granules), (0, 0));
+    assert_eq!(host.device().session(), None);
+    let counts = host.platform.counts();
+    assert_eq!((counts.connections, counts.pages), (0, 0));
     // And again.
     let (pdev, _) = host.connect();
     host.disconnect(pdev);
@@ -114,9 +116,9 @@ fn whole_life() {
     assert_eq!(host.state(tdi), VdevState::Started);
     assert_eq!(host.device_state(0), State::Run);
     let mut data = [0; 4];
-    host.platform.device.read_bar(0, 0, 0x8000, &mut data);
+    host.device().read_bar(0, 0, 0x8000, &mut data);
     assert_eq!(data, [0xff; 4]);
-    host.platform.device.read_bar(0, 0, 0, &mut data);
+    host.device().read_bar(0, 0, 0, &mut data);
     assert_eq!(data, *b"TDI0");
 
     let mapped = host.call(Fid::VdevUnlock, &tdi.names);
@@ -147,9 +149,9 @@ fn whole_life() {
     host.call(Fid::RealmDestroy, &[rd]).unwrap();
     host.undelegate(rd, rd + PAGE).unwrap();
     host.disconnect(pdev);
-    let counts = host.platform.firmware.counts();
+    let counts = host.platform.counts();
     assert_eq!(
-        (counts.pdevs, counts.vdevs, counts.realms, counts.granules),
+        (counts.connections, counts.tdis, counts.vms, counts.pages),
         (0, 0, 0, 0)
     );
 }
@@ -296,12 +298,16 @@ fn granules() {
 fn without_bus_mastering() {
     let mut host = Host::new();
     let (rd, params) = (host.delegated(), host.page());
-    host.platform.firmware.write_config(4, &2u16.to_le_bytes());
+    host.platform
+        .firmware_mut(Personality::Rmm)
+        .write_config(4, &2u16.to_le_bytes());
     assert_eq!(
         host.call(Fid::RealmCreate, &[rd, params]),
         Err((Status::ErrorInput, 0))
     );
-    host.platform.firmware.write_config(4, &6u16.to_le_bytes());
+    host.platform
+        .firmware_mut(Personality::Rmm)
+        .write_config(4, &6u16.to_le_bytes());
     host.call(Fid::RealmCreate, &[rd, params]).unwrap();
 }
 
@@ -589,12 +595,12 @@ fn no_mapping_while_it_is_unlocked() {
 #[test]
 fn machine_reset() {
     let (mut host, tdi) = Host::started();
-    host.platform.device.reset(0);
+    host.device().reset(0);
     assert_eq!(host.device_state(0), State::Unlocked);
-    host.platform.firmware.reset();
-    let counts = host.platform.firmware.counts();
+    host.platform.reset_firmware(Personality::Rmm);
+    let counts = host.platform.counts();
     assert_eq!(
-        (counts.pdevs, counts.vdevs, counts.realms, counts.granules),
+        (counts.connections, counts.tdis, counts.vms, counts.pages),
         (0, 0, 0, 0)
     );
     assert_eq!(

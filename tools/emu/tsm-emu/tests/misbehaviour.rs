@@ -18,8 +18,8 @@ use std::time::Duration;
 use tdisp::lock::{Flags, LockRequest};
 use tdisp::{ErrorCode, InterfaceId, InterfaceReport, Request, Response, State};
 use tsm_emu::config_space::{bar, COMMAND};
-use tsm_wire::rmi::status::TransportFault;
-use tsm_wire::rmi::{Detail, DetailClass, DevObject, Fid, PdevState, Status, VdevState};
+use tsm_wire::detail::{Detail, DetailClass, TransportFault};
+use tsm_wire::rmi::{DevObject, Fid, PdevState, Status, VdevState};
 
 /// Offset of device control: the PCI Express capability is after power management.
 const DEVICE_CONTROL: usize = 0x48 + 8;
@@ -63,10 +63,10 @@ fn no_answer_while_connecting() {
     };
     for lost in 0..messages {
         let pdev = host.pdev();
-        let from = host.platform.device.exchanges();
+        let from = host.device().exchanges();
         // The message that is lost is another one each time.
         let outcome = host.carry_watching(Fid::PdevCommunicate, &[pdev], |host| {
-            let lose = host.platform.device.exchanges() - from == lost;
+            let lose = host.device().exchanges() - from == lost;
             host.set("doe-no-answer", if lose { "1" } else { "0" });
         });
         assert_eq!(outcome.map(drop), transport(TransportFault::NoAnswer));
@@ -399,7 +399,7 @@ fn tdi_without_addresses_is_not_locked() {
 #[test]
 fn conventional_reset() {
     let (mut host, tdi) = Host::started();
-    host.platform.device.reset(2);
+    host.device().reset(2);
     assert_eq!(host.device_state(0), State::Unlocked);
     // The session is gone with the reset, and what the device says to that does not get through.
     let outcome = host.run(Fid::VdevGetInterfaceReport, tdi).map(drop);
@@ -411,13 +411,13 @@ fn conventional_reset() {
 #[test]
 fn data_does_not_survive() {
     let (mut host, tdi) = Host::assigned();
-    host.platform.device.write_bar(0, 2, 0, b"from the host");
+    host.device().write_bar(0, 2, 0, b"from the host");
     host.run(Fid::VdevLock, tdi).unwrap();
     let mut data = [0; 4];
-    host.platform.device.read_bar(0, 2, 0, &mut data);
+    host.device().read_bar(0, 2, 0, &mut data);
     assert_eq!(data, [0xff; 4]);
     host.run(Fid::VdevUnlock, tdi).unwrap();
-    host.platform.device.read_bar(0, 2, 0, &mut data);
+    host.device().read_bar(0, 2, 0, &mut data);
     assert_eq!(data, [0; 4]);
 }
 
@@ -438,7 +438,7 @@ fn perform(host: &mut Host, requester: &mut Requester, exchange: Exchange) -> Ve
     let mut all = Vec::new();
     let mut request = requester.begin(exchange).unwrap();
     loop {
-        let answer = host.platform.device.respond(&request).unwrap();
+        let answer = host.device().respond(&request).unwrap();
         match requester.take(&answer).unwrap() {
             Step::Send { packet, found, .. } => {
                 all.extend(found);
@@ -457,7 +457,7 @@ fn perform(host: &mut Host, requester: &mut Requester, exchange: Exchange) -> Ve
 fn locked_msix() {
     let mut host = Host::new();
     let trust = Trust {
-        roots: host.platform.firmware.references().roots.clone(),
+        roots: host.platform.references.roots(),
         now: 1_790_000_000,
     };
     let mut requester = Requester::new(trust, Box::new(Counter(0)));
@@ -486,7 +486,7 @@ fn locked_msix() {
     });
     assert!(matches!(ask(&mut host, lock), Response::Lock(_)));
     let mut data = [0];
-    host.platform.device.read_bar(2, 4, 0, &mut data);
+    host.device().read_bar(2, 4, 0, &mut data);
     assert_eq!(data, [0xff]);
     assert_eq!(host.device_state(2), State::Locked);
     host.write_config(2, MSIX_CONTROL, &[0x03, 0x80]);

@@ -14,8 +14,10 @@ mod host;
 
 use host::{Host, Tdi, PAGE, STREAM};
 use tdisp::{ErrorCode, State};
-use tsm_wire::rmi::status::{AuthenticationFault, IdeFault, SessionFault, TransportFault};
-use tsm_wire::rmi::{Detail, DetailClass, DevObject, Fid, PdevState, Status, VdevState};
+use tsm_wire::detail::{
+    AuthenticationFault, Detail, DetailClass, IdeFault, SessionFault, TransportFault,
+};
+use tsm_wire::rmi::{DevObject, Fid, PdevState, Status, VdevState};
 use zerocopy::IntoBytes;
 
 fn detail(class: DetailClass, value: u16) -> Result<(), (Status, Detail)> {
@@ -60,7 +62,7 @@ fn authentication_faults() {
         let outcome = host.carry(Fid::PdevCommunicate, &[pdev]).map(drop);
         assert_eq!(outcome, authentication(fault), "{knob}");
         assert_eq!(host.pdev_state(pdev), PdevState::Error);
-        assert_eq!(host.platform.device.session(), None);
+        assert_eq!(host.device().session(), None);
         host.disconnect(pdev);
         host.set(knob, "0");
         let (pdev, _) = host.connect();
@@ -127,7 +129,7 @@ fn session_faults() {
         ),
     ] {
         let (mut host, tdi) = Host::locked();
-        let before = host.platform.device.session();
+        let before = host.device().session();
         host.set(knob, "1");
         assert_eq!(host.run(Fid::VdevStart, tdi).map(drop), expected, "{knob}");
         assert_eq!(host.state(tdi), VdevState::Error);
@@ -135,7 +137,7 @@ fn session_faults() {
         assert_eq!(host.device_state(0), State::Unlocked);
         host.run(Fid::VdevLock, tdi).unwrap();
         host.run(Fid::VdevStart, tdi).unwrap();
-        let after = host.platform.device.session();
+        let after = host.device().session();
         assert!(after.is_some() && after != before, "{knob}");
 
         // The same where there is no lock to lose.
@@ -197,12 +199,10 @@ fn another_device_in_its_place() {
     lose_session(&mut host, tdi);
     // One that is trusted as well.
     let other = Host::new();
-    let mut roots = host.platform.firmware.references().clone();
-    roots
-        .roots
-        .extend(other.platform.firmware.references().roots.clone());
-    host.platform.firmware.set_references(roots);
-    std::mem::swap(&mut host.platform.device, &mut { other }.platform.device);
+    let mut other = other.platform;
+    let trusted = std::mem::take(&mut other.references.0);
+    host.platform.references.0.extend(trusted);
+    std::mem::swap(host.device(), &mut other.devices[0]);
     let outcome = host.run(Fid::VdevUnlock, tdi).map(drop);
     assert_eq!(outcome, authentication(AuthenticationFault::OtherDevice));
     assert_eq!(host.state(tdi), VdevState::Error);
@@ -269,7 +269,7 @@ fn stream() {
     assert_eq!(host.dissolve(stream), 6);
     assert!(host.platform.state().contains("\"stream\":\"none\""));
     host.disconnect(pdev);
-    assert_eq!(host.platform.firmware.counts().pdevs, 0);
+    assert_eq!(host.platform.counts().connections, 0);
 }
 
 /// A call with a page that is not the host's leaves everything where it was.

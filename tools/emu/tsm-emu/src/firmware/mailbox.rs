@@ -5,7 +5,6 @@
 use tsm_wire::mailbox::{
     Personality, Registers, DOORBELL, MAGIC_VALUE, RESET, STATUS_BUSY, VERSION_VALUE, X, X_COUNT,
 };
-use tsm_wire::rmi::Status;
 use zerocopy::IntoBytes;
 
 /// What a write to the mailbox asks for.
@@ -15,6 +14,8 @@ pub(super) enum Event {
     None,
     /// Run the call.
     Ring,
+    /// End the call that is running.
+    CutOff,
 }
 
 /// The mailbox.
@@ -24,12 +25,12 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(personality: Personality) -> Self {
         Self {
             registers: Registers {
                 magic: MAGIC_VALUE,
                 version: VERSION_VALUE,
-                personality: Personality::Rmm as u32,
+                personality: personality as u32,
                 status: 0,
                 doorbell: 0,
                 reset: 0,
@@ -53,13 +54,7 @@ impl Mailbox {
         let busy = self.registers.status & STATUS_BUSY != 0;
         match offset {
             DOORBELL if !busy => return Event::Ring,
-            RESET if busy => {
-                let mut x = [0; X_COUNT];
-                if let Some(first) = x.first_mut() {
-                    *first = Status::ErrorDevice.into();
-                }
-                self.finish(x);
-            }
+            RESET if busy => return Event::CutOff,
             X.. if !busy => {
                 let inside = self
                     .registers
@@ -82,10 +77,18 @@ impl Mailbox {
         self.registers.x
     }
 
-    /// Gives its results.
-    pub(super) fn finish(&mut self, x: [u64; X_COUNT]) {
-        self.registers.x = x;
+    /// Gives its results; the registers after them are zero.
+    pub(super) fn finish<const N: usize>(&mut self, results: [u64; N]) {
+        self.registers.x = [0; X_COUNT];
+        for (to, from) in self.registers.x.iter_mut().zip(results) {
+            *to = from;
+        }
         self.registers.status &= !STATUS_BUSY;
+    }
+
+    /// Forgets call and results.
+    pub(super) fn reset(&mut self) {
+        self.finish([]);
     }
 }
 
@@ -103,7 +106,7 @@ mod tests {
 
     #[test]
     fn call_and_reset() {
-        let mut mailbox = Mailbox::new();
+        let mut mailbox = Mailbox::new(Personality::Rmm);
         assert_eq!(word(&mailbox, MAGIC).to_le_bytes(), *b"TSMF");
         assert_eq!(
             (word(&mailbox, VERSION), word(&mailbox, PERSONALITY)),
@@ -118,18 +121,21 @@ mod tests {
         assert_eq!(mailbox.write(DOORBELL, &[1, 0, 0, 0]), Event::None);
         mailbox.write(x(1), &[0; 8]);
         assert_eq!(mailbox.registers.x[1], 0x1122_3344_5566_7788);
-        mailbox.write(RESET, &[0; 4]);
+        assert_eq!(mailbox.write(RESET, &[0; 4]), Event::CutOff);
+        mailbox.finish([6]);
         assert_eq!(word(&mailbox, STATUS), 0);
         assert_eq!(mailbox.registers.x[..2], [6, 0]);
         mailbox.write(x(0), &[9]);
-        mailbox.write(RESET, &[0; 4]);
+        assert_eq!(mailbox.write(RESET, &[0; 4]), Event::None);
         assert_eq!(mailbox.registers.x[0], 9);
+        mailbox.reset();
+        assert_eq!(mailbox.registers.x[0], 0);
     }
 
     proptest! {
         #[test]
         fn any_access(offset in 0usize..5000, data in proptest::collection::vec(any::<u8>(), 0..16)) {
-            let mut mailbox = Mailbox::new();
+            let mut mailbox = Mailbox::new(Personality::Rmm);
             mailbox.write(offset, &data);
             let mut back = data.clone();
             mailbox.read(offset, &mut back);

@@ -109,7 +109,7 @@ impl<S: Read + Write> Dialogue<S> {
 
     fn record(&mut self, direction: Direction, object: &Object) -> io::Result<()> {
         match &mut self.capture {
-            Some(capture) => capture.record(direction, object, SystemTime::now()),
+            Some(capture) => capture.record(0, direction, object, SystemTime::now()),
             None => Ok(()),
         }
     }

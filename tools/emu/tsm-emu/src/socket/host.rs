@@ -3,7 +3,7 @@
 //! What a host does with a device before it speaks to it, and how it speaks: addresses for the BARs,
 //! memory and bus master enabled, a default IDE stream set up, objects through the mailbox.
 
-use crate::device::{Device, FUNCTIONS};
+use crate::device::Device;
 use crate::doe::{self, Object};
 use crate::knobs::ExchangeKnobs;
 use std::time::Instant;
@@ -48,7 +48,7 @@ impl Host {
         };
         host.mailbox = host.capability(DATA_OBJECT_EXCHANGE)?;
         let mut address = WINDOW;
-        for function in 0..FUNCTIONS {
+        for function in 0..host.device.functions() {
             for bar in BARS {
                 host.write(function, bar, &address.to_le_bytes());
                 host.write(function, bar + 4, &[0; 4]);
@@ -115,12 +115,13 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::FUNCTIONS;
     use crate::doe::{TYPE_CMA, TYPE_DISCOVERY};
     use crate::identity::Identity;
 
     #[test]
     fn objects_through_the_mailbox() {
-        let mut host = Host::new(Device::new(Identity::generate().unwrap())).unwrap();
+        let mut host = Host::new(Device::new(Identity::generate().unwrap(), 0, FUNCTIONS)).unwrap();
         let discovery = Object::of_bytes(TYPE_DISCOVERY, &[1, 0, 0, 0]);
         let answer = host.exchange(&discovery).unwrap();
         assert_eq!(answer.payload, [0x0201_0001]);

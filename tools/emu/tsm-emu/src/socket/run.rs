@@ -8,12 +8,13 @@ use super::host::Host;
 use super::requester::{tour, Part, TourError};
 use super::{responder, FrameError};
 use crate::capture::Capture;
-use crate::device::Device;
+use crate::device::{Device, FUNCTIONS};
 use crate::identity::{Identity, IdentityError};
 use spdm::{Requester, Trust};
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 use thiserror::Error;
 
@@ -45,9 +46,9 @@ pub enum RunError {
 pub fn respond(address: &str, root: &Path, capture: Option<&Path>) -> Result<(), RunError> {
     let identity = Identity::generate()?;
     std::fs::write(root, identity.root())?;
-    let mut device = Device::new(identity);
+    let mut device = Device::new(identity, 0, FUNCTIONS);
     if let Some(path) = capture {
-        device.record_to(Capture::create(path)?);
+        device.record_to(Arc::new(Mutex::new(Capture::create(path, 1)?)));
     }
     let mut host = Host::new(device).ok_or(RunError::NoMailbox)?;
     let listener = TcpListener::bind(address)?;
@@ -71,7 +72,7 @@ pub fn request(
             .map_or(0, |since| since.as_secs()),
     };
     let requester = Requester::new(trust, Box::new(crate::entropy::SystemEntropy));
-    let capture = capture.map(Capture::create).transpose()?;
+    let capture = capture.map(|path| Capture::create(path, 1)).transpose()?;
     let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     let mut connection = Connection::open(stream)?;

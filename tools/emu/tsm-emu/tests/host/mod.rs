@@ -12,17 +12,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tdisp::State;
 use tsm_emu::config_space::{bar, COMMAND};
-use tsm_emu::identity::Identity;
-use tsm_emu::platform::Platform;
-use tsm_wire::mailbox::{x, DOORBELL, RESET, ROOT_PORT, STATUS, STATUS_BUSY};
+use tsm_emu::device::Device;
+use tsm_emu::platform::{identities, Platform, FUNCTIONS_OF};
+use tsm_wire::detail::Detail;
+use tsm_wire::mailbox::{x, Personality, DOORBELL, RESET, ROOT_PORT, STATUS, STATUS_BUSY, X_COUNT};
 use tsm_wire::rmi::pdev::{
     FLAG_CATEGORY_OFF_CHIP, FLAG_CATEGORY_ROOT_PORT, FLAG_SPDM, HASH_SHA_384,
 };
 use tsm_wire::rmi::stream::STREAM_NCOH;
 use tsm_wire::rmi::{
-    AddrRange, CommStatus, Detail, DevCommEnter, DevCommExit, DevObject, ExitFlags, Fid,
-    PdevParams, PdevState, PdevStreamParams, Protocol, Status, VdevMeasureParams, VdevParams,
-    VdevState,
+    AddrRange, CommStatus, DevCommEnter, DevCommExit, DevObject, ExitFlags, Fid, PdevParams,
+    PdevState, PdevStreamParams, Protocol, Status, VdevMeasureParams, VdevParams, VdevState,
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
@@ -97,14 +97,14 @@ impl Host {
             .unwrap();
         std::fs::remove_file(path).unwrap();
         memory.set_len(MEMORY_SIZE).unwrap();
-        let mut platform = Platform::new(Identity::generate().unwrap());
-        let file = memory.try_clone().unwrap();
-        platform
-            .firmware
-            .memory()
-            .map(MEMORY, MEMORY_SIZE, file, 0, true)
-            .unwrap();
-        platform.firmware.write_config(COMMAND, &6u16.to_le_bytes());
+        let mut platform = Platform::new(identities().unwrap());
+        for personality in Personality::ALL {
+            let firmware = platform.firmware_mut(personality);
+            let file = memory.try_clone().unwrap();
+            let map = firmware.memory();
+            map.map(MEMORY, MEMORY_SIZE, file, 0, true).unwrap();
+            firmware.write_config(COMMAND, &6u16.to_le_bytes());
+        }
         let mut host = Self {
             platform,
             now: Instant::now(),
@@ -112,32 +112,57 @@ impl Host {
             memory,
             next: MEMORY,
         };
-        for function in 0..3 {
-            for index in [0, 2, 4] {
-                let address = host.bar(function, index) as u32;
-                host.write_config(function, bar(index), &address.to_le_bytes());
+        for (device, functions) in FUNCTIONS_OF.into_iter().enumerate() {
+            for function in 0..functions {
+                for index in [0, 2, 4] {
+                    let address = host.bar_of(device, function, index) as u32;
+                    host.write_config_of(device, function, bar(index), &address.to_le_bytes());
+                }
+                host.write_config_of(device, function, COMMAND, &6u16.to_le_bytes());
             }
-            host.write_config(function, COMMAND, &6u16.to_le_bytes());
         }
         host
     }
 
-    /// Address that a BAR is assigned.
+    /// Address that a BAR of the first device is assigned.
     pub(crate) fn bar(&self, function: usize, index: usize) -> u64 {
-        0xfe00_0000 + function as u64 * 0x10_0000 + index as u64 * 0x1_0000
+        self.bar_of(0, function, index)
+    }
+
+    /// Address that a BAR of a device is assigned.
+    pub(crate) fn bar_of(&self, device: usize, function: usize, index: usize) -> u64 {
+        let device = device as u64 * 0x40_0000;
+        0xfe00_0000 + device + function as u64 * 0x10_0000 + index as u64 * 0x1_0000
     }
 
     pub(crate) fn write_config(&mut self, function: usize, offset: usize, data: &[u8]) {
+        self.write_config_of(0, function, offset, data);
+    }
+
+    pub(crate) fn write_config_of(
+        &mut self,
+        device: usize,
+        function: usize,
+        offset: usize,
+        data: &[u8],
+    ) {
         self.platform
-            .write_device_config(function, offset, data, self.now);
+            .write_device_config(device, function, offset, data, self.now);
     }
 
     pub(crate) fn read_config(&self, function: usize, offset: usize) -> u32 {
+        self.read_config_of(0, function, offset)
+    }
+
+    pub(crate) fn read_config_of(&self, device: usize, function: usize, offset: usize) -> u32 {
         let mut data = [0; 4];
-        self.platform
-            .device
-            .read_config(function, offset, &mut data, self.now);
+        self.platform.devices[device].read_config(function, offset, &mut data, self.now);
         u32::from_le_bytes(data)
+    }
+
+    /// The first device.
+    pub(crate) fn device(&mut self) -> &mut Device {
+        &mut self.platform.devices[0]
     }
 
     pub(crate) fn set(&mut self, knob: &str, value: &str) {
@@ -145,7 +170,7 @@ impl Host {
     }
 
     pub(crate) fn device_state(&self, function: usize) -> State {
-        self.platform.device.state(function)
+        self.platform.devices[0].state(function)
     }
 
     /// A page of memory, filled with zeroes.
@@ -169,40 +194,47 @@ impl Host {
         data
     }
 
-    fn status(&self) -> u32 {
-        let mut data = [0; 4];
-        self.platform.firmware.read_mailbox(STATUS, &mut data);
-        u32::from_le_bytes(data)
+    fn register(&self, personality: Personality, offset: usize) -> u64 {
+        let mut data = [0; 8];
+        self.platform.read_mailbox(personality, offset, &mut data);
+        u64::from_le_bytes(data)
     }
 
-    /// Makes a call; `None` if it does not end.
-    pub(crate) fn ring(&mut self, x0: u64, arguments: &[u64]) -> Option<[u64; 4]> {
-        for n in 0..16 {
+    /// Makes a call of this firmware; `None` if it does not end.
+    pub(crate) fn ring_on(
+        &mut self,
+        personality: Personality,
+        x0: u64,
+        arguments: &[u64],
+    ) -> Option<[u64; X_COUNT]> {
+        for n in 0..X_COUNT {
             let word = if n == 0 {
                 x0
             } else {
                 *arguments.get(n - 1).unwrap_or(&0)
             };
             self.platform
-                .write_mailbox(x(n), &word.to_le_bytes(), self.now);
+                .write_mailbox(personality, x(n), &word.to_le_bytes(), self.now);
         }
         self.platform
-            .write_mailbox(DOORBELL, &[1, 0, 0, 0], self.now);
-        (self.status() & STATUS_BUSY == 0).then(|| self.results())
+            .write_mailbox(personality, DOORBELL, &[1, 0, 0, 0], self.now);
+        let busy = self.register(personality, STATUS) as u32 & STATUS_BUSY != 0;
+        (!busy).then(|| std::array::from_fn(|n| self.register(personality, x(n))))
+    }
+
+    /// Makes a call of the RMM; `None` if it does not end.
+    pub(crate) fn ring(&mut self, x0: u64, arguments: &[u64]) -> Option<[u64; 4]> {
+        let results = self.ring_on(Personality::Rmm, x0, arguments)?;
+        Some(std::array::from_fn(|n| results[n]))
     }
 
     pub(crate) fn results(&self) -> [u64; 4] {
-        let mut results = [0; 4];
-        for (n, result) in results.iter_mut().enumerate() {
-            let mut data = [0; 8];
-            self.platform.firmware.read_mailbox(x(n), &mut data);
-            *result = u64::from_le_bytes(data);
-        }
-        results
+        std::array::from_fn(|n| self.register(Personality::Rmm, x(n)))
     }
 
     pub(crate) fn reset_mailbox(&mut self) {
-        self.platform.write_mailbox(RESET, &[1, 0, 0, 0], self.now);
+        self.platform
+            .write_mailbox(Personality::Rmm, RESET, &[1, 0, 0, 0], self.now);
     }
 
     pub(crate) fn call(&mut self, fid: Fid, arguments: &[u64]) -> Result<[u64; 3], Refused> {
@@ -238,9 +270,19 @@ impl Host {
 
     /// One DOE exchange as Linux does it: a second for the answer, then an abort.
     pub(crate) fn exchange(&mut self, kind: u8, payload: &[u8]) -> Option<Vec<u8>> {
+        self.exchange_with(0, kind, payload)
+    }
+
+    /// The same with another device than the first.
+    pub(crate) fn exchange_with(
+        &mut self,
+        device: usize,
+        kind: u8,
+        payload: &[u8],
+    ) -> Option<Vec<u8>> {
         let (control, status, write, read) = (DOE + 8, DOE + 12, DOE + 16, DOE + 20);
         let word = |host: &mut Self, offset, value: u32| {
-            host.write_config(0, offset, &value.to_le_bytes())
+            host.write_config_of(device, 0, offset, &value.to_le_bytes())
         };
         word(self, write, 1 | u32::from(kind) << 16);
         word(self, write, 2 + payload.len().div_ceil(4) as u32);
@@ -252,19 +294,19 @@ impl Host {
         word(self, control, 1 << 31);
         self.wire.push((kind, payload.to_vec()));
         for _ in 0..128 {
-            let value = self.read_config(0, status);
+            let value = self.read_config_of(device, 0, status);
             if value & 1 << 31 != 0 {
-                let header = self.read_config(0, read);
+                let header = self.read_config_of(device, 0, read);
                 word(self, read, 0);
-                let length = self.read_config(0, read) as usize & 0x3ffff;
+                let length = self.read_config_of(device, 0, read) as usize & 0x3ffff;
                 let mut bytes = Vec::new();
                 for _ in 2..length {
                     word(self, read, 0);
-                    assert_ne!(self.read_config(0, status) & 1 << 31, 0);
-                    bytes.extend(self.read_config(0, read).to_le_bytes());
+                    assert_ne!(self.read_config_of(device, 0, status) & 1 << 31, 0);
+                    bytes.extend(self.read_config_of(device, 0, read).to_le_bytes());
                 }
                 word(self, read, 0);
-                assert_eq!(self.read_config(0, status), 0);
+                assert_eq!(self.read_config_of(device, 0, status), 0);
                 self.wire.push(((header >> 16) as u8, bytes.clone()));
                 return (header == 1 | u32::from(kind) << 16).then_some(bytes);
             }
@@ -274,7 +316,7 @@ impl Host {
             self.now += Duration::from_millis(8);
         }
         word(self, control, 1);
-        assert_eq!(self.read_config(0, status), 0);
+        assert_eq!(self.read_config_of(device, 0, status), 0);
         None
     }
 
@@ -392,8 +434,8 @@ impl Host {
 
     fn root_port_register(&mut self, offset: usize) -> u32 {
         let mut data = [0; 4];
-        let firmware = &self.platform.firmware;
-        firmware.read_mailbox(ROOT_PORT + offset, &mut data);
+        self.platform
+            .read_mailbox(Personality::Rmm, ROOT_PORT + offset, &mut data);
         u32::from_le_bytes(data)
     }
 
@@ -412,8 +454,12 @@ impl Host {
     pub(crate) fn stream_control(&mut self, id: u8, enable: bool) {
         let enable = if enable { STREAM_ENABLE } else { 0 };
         let value = u32::from(id) << 24 | enable;
-        self.platform
-            .write_mailbox(ROOT_PORT + STREAM_CONTROL, &value.to_le_bytes(), self.now);
+        self.platform.write_mailbox(
+            Personality::Rmm,
+            ROOT_PORT + STREAM_CONTROL,
+            &value.to_le_bytes(),
+            self.now,
+        );
         let value = value | STREAM_DEFAULT;
         self.write_config(0, self.ide() + STREAM_CONTROL, &value.to_le_bytes());
     }

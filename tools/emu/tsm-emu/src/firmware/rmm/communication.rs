@@ -3,17 +3,17 @@
 //! Device communication, see [`tsm_wire::rmi::dev_comm`]: an errand whose messages the host
 //! carries, one call at a time.
 
-use super::errand::{Errand, Leg};
-use super::fault::transport;
 use super::granule::Granules;
-use super::ground::{read, Ground};
-use super::peer::Line;
 use super::Refused;
+use crate::firmware::errand::{Errand, Leg};
+use crate::firmware::fault::transport;
+use crate::firmware::ground::{read, Ground};
+use crate::firmware::peer::Line;
 use spdm::Carriage;
 use tdisp::State;
-use tsm_wire::rmi::status::TransportFault;
+use tsm_wire::detail::{Detail, TransportFault};
 use tsm_wire::rmi::{
-    CommStatus, Detail, DevCommEnter, DevCommExit, ExitFlags, Fid, Protocol, Status, GRANULE_SIZE,
+    CommStatus, DevCommEnter, DevCommExit, ExitFlags, Fid, Protocol, Status, GRANULE_SIZE,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -170,7 +170,7 @@ fn put(ground: &dyn Ground, enter: &DevCommEnter, data: u64, leg: Leg) -> Result
     let mut phase = Phase::Idle;
     if let Some((object, bytes)) = leg.take {
         flags = flags.union(ExitFlags::CACHE_RSP);
-        exit.cache_obj_id = object.into();
+        exit.cache_obj_id = object as u64;
         exit.cache_rsp_len = bytes.len() as u64;
         ground.write(enter.resp_addr, &bytes).map_err(outside)?;
         phase = Phase::Draining;
@@ -186,7 +186,7 @@ fn put(ground: &dyn Ground, enter: &DevCommEnter, data: u64, leg: Leg) -> Result
         exit.rsp_timeout = TIMEOUT_MS;
         if let Some(object) = leg.keep_request {
             flags = flags.union(ExitFlags::CACHE_REQ);
-            exit.cache_obj_id = object.into();
+            exit.cache_obj_id = object as u64;
             exit.cache_req_len = request.bytes.len() as u64;
         }
         phase = Phase::Waiting;

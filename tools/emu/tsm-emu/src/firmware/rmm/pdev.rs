@@ -3,12 +3,13 @@
 //! Physical devices.
 
 use super::communication::{Communication, Progress};
-use super::errand::Errand;
-use super::granule::Use;
-use super::ground::{is_aligned, read, Ground, Kind};
-use super::peer::{Line, Peer};
+use super::granule::{release, take, Use};
 use super::{injected, Refused, Rmm, MAX_VDEVS_ORDER};
-use crate::knobs::FirmwareKnobs;
+use crate::firmware::errand::Errand;
+use crate::firmware::ground::{is_aligned, read, Ground, Kind};
+use crate::firmware::peer::Peer;
+use crate::firmware::root_ports::RootPorts;
+use crate::firmware::tsm::Machine;
 use tsm_wire::rmi::pdev::{
     FLAGS_MASK, FLAG_CATEGORY_OFF_CHIP, FLAG_CATEGORY_ROOT_PORT, FLAG_SPDM, HASH_SHA_256,
     HASH_SHA_384, HASH_SHA_512,
@@ -23,8 +24,8 @@ pub(super) struct Pdev {
     rid_top: u64,
     state: PdevState,
     communication: Communication,
-    /// It is that of a root port, with which there is nothing to be said.
-    root_port: bool,
+    /// Number of the root port that it is of, with which there is nothing to be said.
+    root_port: Option<usize>,
     peer: Peer,
 }
 
@@ -44,8 +45,8 @@ impl Pdev {
         self.state = PdevState::Error;
     }
 
-    /// Whether it is that of a root port.
-    pub(super) fn is_root_port(&self) -> bool {
+    /// Number of the root port that it is of.
+    pub(super) fn root_port(&self) -> Option<usize> {
         self.root_port
     }
 
@@ -92,13 +93,12 @@ impl Rmm {
             return Err(Status::ErrorInput.into());
         }
         let params: PdevParams = read(ground, params).ok_or(Status::ErrorInput)?;
-        check(&params)?;
+        let root_port = check(&params)?;
         let known = self.pdevs.values().any(|pdev| pdev.id == params.pdev_id);
-        if known || !self.granules.take(address, Kind::Memory, Use::Pdev) {
+        if known || !take(&mut self.granules, address, Kind::Memory, Use::Pdev) {
             return Err(Status::ErrorInput.into());
         }
-        let root_port = params.flags == FLAG_CATEGORY_ROOT_PORT;
-        let errand = if root_port {
+        let errand = if root_port.is_some() {
             Errand::nothing()
         } else {
             Errand::identify()
@@ -122,8 +122,7 @@ impl Rmm {
 
     pub(super) fn pdev_communicate(
         &mut self,
-        ground: &dyn Ground,
-        knobs: &mut FirmwareKnobs,
+        machine: &mut Machine<'_>,
         address: u64,
         data: u64,
     ) -> Result<(), Refused> {
@@ -133,33 +132,25 @@ impl Rmm {
             return Err(Status::Busy.into());
         }
         let outcome = self
-            .stream_communicate(ground, knobs, address, data)
-            .unwrap_or_else(|| self.pdev_talk(ground, knobs, address, data));
+            .stream_communicate(machine, address, data)
+            .unwrap_or_else(|| self.pdev_talk(machine, address, data));
         self.drop_locks(address);
         outcome
     }
 
     fn pdev_talk(
         &mut self,
-        ground: &dyn Ground,
-        knobs: &mut FirmwareKnobs,
+        machine: &mut Machine<'_>,
         address: u64,
         data: u64,
     ) -> Result<(), Refused> {
         let Self {
-            references,
-            root_port,
-            granules,
-            pdevs,
-            ..
+            granules, pdevs, ..
         } = self;
+        let ground = machine.ground;
         let pdev = pdevs.get_mut(&address).ok_or(Status::ErrorInput)?;
         let fid = pdev.communication.fid();
-        let mut line = Line {
-            peer: &mut pdev.peer,
-            root_port,
-            references,
-        };
+        let mut line = machine.line(&mut pdev.peer);
         let progress = pdev
             .communication
             .go_on(ground, granules, &mut line, data)?;
@@ -170,8 +161,7 @@ impl Rmm {
                     Some(Fid::PdevStop) => PdevState::Stopped,
                     _ => PdevState::Ready,
                 };
-                if fid.is_some() && knobs.error_after == fid {
-                    knobs.error_after = None;
+                if fid.is_some_and(|fid| machine.knobs.fails_after(fid.into())) {
                     pdev.communication.fail();
                     return Err(injected(true));
                 }
@@ -221,12 +211,13 @@ impl Rmm {
             return Err(Status::ErrorDevice.into());
         }
         self.pdevs.remove(&address);
-        self.granules.release(address);
+        release(&mut self.granules, address);
         Ok(())
     }
 }
 
-fn check(params: &PdevParams) -> Result<(), Refused> {
+/// Number of the root port, if it is one; fails if the parameters are not well formed.
+fn check(params: &PdevParams) -> Result<Option<usize>, Refused> {
     let functions = params.rid_top.saturating_sub(params.rid_base);
     let root_port = params.flags == FLAG_CATEGORY_ROOT_PORT;
     let well_formed = params.flags & !FLAGS_MASK == 0
@@ -244,9 +235,13 @@ fn check(params: &PdevParams) -> Result<(), Refused> {
     if !well_formed {
         return Err(Status::ErrorInput.into());
     }
+    if root_port {
+        let number = RootPorts::number_of(params.pdev_id).ok_or(Status::ErrorInput)?;
+        return Ok(Some(number));
+    }
     // Devices on the chip are not emulated.
-    if !root_port && params.flags != FLAG_SPDM | FLAG_CATEGORY_OFF_CHIP {
+    if params.flags != FLAG_SPDM | FLAG_CATEGORY_OFF_CHIP {
         return Err(Status::ErrorNotSupported.into());
     }
-    Ok(())
+    Ok(None)
 }

@@ -2,9 +2,9 @@
 
 //! Realms: stand-ins that own VDEVs and mappings of device memory.
 
-use super::granule::Use;
-use super::ground::{is_aligned, read, Ground, Kind};
+use super::granule::{release, take, Use};
 use super::{Refused, Rmm};
+use crate::firmware::ground::{is_aligned, read, Ground, Kind};
 use std::collections::BTreeMap;
 use tsm_wire::rmi::{RealmParams, Status};
 
@@ -27,7 +27,7 @@ impl Rmm {
         }
         let params: RealmParams = read(ground, params).ok_or(Status::ErrorInput)?;
         if params.reserved.iter().any(|word| *word != 0)
-            || !self.granules.take(rd, Kind::Memory, Use::Realm)
+            || !take(&mut self.granules, rd, Kind::Memory, Use::Realm)
         {
             return Err(Status::ErrorInput.into());
         }
@@ -42,7 +42,7 @@ impl Rmm {
             return Err(Status::ErrorRealm.into());
         }
         self.realms.remove(&rd);
-        self.granules.release(rd);
+        release(&mut self.granules, rd);
         Ok(())
     }
 }

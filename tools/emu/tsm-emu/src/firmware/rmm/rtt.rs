@@ -2,9 +2,9 @@
 
 //! Device memory in a Realm.
 
-use super::granule::Use;
-use super::ground::{is_aligned, Kind};
+use super::granule::{release, take, Use};
 use super::{Refused, Results, Rmm};
+use crate::firmware::ground::{is_aligned, Kind};
 use std::collections::btree_map::Entry;
 use tsm_wire::rmi::rtt::{RangeDesc, FLAG_OUTPUT_SINGLE};
 use tsm_wire::rmi::{Status, VdevState, GRANULE_SIZE};
@@ -52,7 +52,9 @@ impl Rmm {
             let (ipa, page) = (ipa + done * PAGE, output.base + done * PAGE);
             let mapped = match realm.mapped.entry(ipa) {
                 Entry::Occupied(_) => Err(at_level(Status::ErrorRtt, ipa)),
-                Entry::Vacant(entry) if self.granules.take(page, Kind::Device, Use::Mapped) => {
+                Entry::Vacant(entry)
+                    if take(&mut self.granules, page, Kind::Device, Use::Mapped) =>
+                {
                     entry.insert(page);
                     Ok(())
                 }
@@ -91,7 +93,7 @@ impl Rmm {
             && realm.mapped.get(&(ipa + pages * PAGE)) == Some(&(base + pages * PAGE))
         {
             realm.mapped.remove(&(ipa + pages * PAGE));
-            self.granules.release(base + pages * PAGE);
+            release(&mut self.granules, base + pages * PAGE);
             pages += 1;
         }
         let range = RangeDesc { base, pages }.raw().unwrap_or(0);

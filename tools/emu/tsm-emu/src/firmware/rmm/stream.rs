@@ -3,11 +3,12 @@
 //! IDE streams between PDEVs, see [`tsm_wire::rmi::stream`].
 
 use super::communication::{check as check_page, tell, Communication, Progress};
-use super::errand::Errand;
-use super::ground::{is_aligned, read, Ground};
-use super::peer::Line;
+use super::pdev::Pdev;
 use super::{injected, Refused, Rmm};
-use crate::knobs::FirmwareKnobs;
+use crate::firmware::errand::Errand;
+use crate::firmware::ground::{is_aligned, read, Ground};
+use crate::firmware::peer::Link;
+use crate::firmware::tsm::Machine;
 use tsm_wire::rmi::stream::{STREAM_ADDR_RANGE_MAX, STREAM_NCOH};
 use tsm_wire::rmi::{ExitFlags, Fid, PdevStreamParams, Status};
 
@@ -56,7 +57,7 @@ enum Move {
 pub(super) struct Stream {
     endpoint: u64,
     root_port: u64,
-    id: u8,
+    link: Link,
     /// The call that began what is under way.
     fid: Fid,
     turn: Turn,
@@ -74,8 +75,8 @@ impl Stream {
     /// What the endpoint has to say.
     fn errand(&self) -> Errand {
         match self.fid {
-            Fid::PdevStreamDisconnect => Errand::unkey(self.id),
-            _ => Errand::key(self.id),
+            Fid::PdevStreamDisconnect => Errand::unkey(self.link),
+            _ => Errand::key(self.link),
         }
     }
 
@@ -119,12 +120,12 @@ impl Rmm {
     /// Goes on with what is under way with a stream of a PDEV's, if that is what it is about.
     pub(super) fn stream_communicate(
         &mut self,
-        ground: &dyn Ground,
-        knobs: &mut FirmwareKnobs,
+        machine: &mut Machine<'_>,
         address: u64,
         data: u64,
     ) -> Option<Result<(), Refused>> {
         let stream = self.streams.values_mut().find(|s| s.concerns(address))?;
+        let ground = machine.ground;
         // A call that is refused changes nothing.
         if let Err(refused) = check_page(ground, &self.granules, data) {
             return Some(Err(refused));
@@ -136,8 +137,7 @@ impl Rmm {
                 Move::Wait => {
                     return Some(tell(ground, &self.granules, data, ExitFlags::STREAM_WAIT))
                 }
-                Move::Over if end == End::Endpoint && knobs.error_after == Some(fid) => {
-                    knobs.error_after = None;
+                Move::Over if end == End::Endpoint && machine.knobs.fails_after(fid.into()) => {
                     return Some(Err(injected(true)));
                 }
                 Move::Over => {
@@ -148,13 +148,16 @@ impl Rmm {
                 }
             }
         }
-        Some(self.stream_talk(ground, address, data))
+        Some(self.stream_talk(machine, address, data))
     }
 
-    fn stream_talk(&mut self, ground: &dyn Ground, address: u64, data: u64) -> Result<(), Refused> {
+    fn stream_talk(
+        &mut self,
+        machine: &mut Machine<'_>,
+        address: u64,
+        data: u64,
+    ) -> Result<(), Refused> {
         let Self {
-            references,
-            root_port,
             granules,
             pdevs,
             streams,
@@ -162,11 +165,8 @@ impl Rmm {
         } = self;
         let pdev = pdevs.get_mut(&address).ok_or(Status::ErrorInput)?;
         let (communication, peer) = pdev.conversation();
-        let mut line = Line {
-            peer,
-            root_port,
-            references,
-        };
+        let ground = machine.ground;
+        let mut line = machine.line(peer);
         match communication.go_on(ground, granules, &mut line, data)? {
             Progress::More => Ok(()),
             Progress::Done(_) => {
@@ -194,25 +194,26 @@ impl Rmm {
         }
         let params: PdevStreamParams = read(ground, params).ok_or(input)?;
         let id = check(&params)?;
-        let ready = |pdev: u64, root_port: bool| {
-            let pdev = self.pdevs.get(&pdev);
-            pdev.is_some_and(|pdev| pdev.is_ready() && pdev.is_root_port() == root_port)
-        };
+        let ready = |pdev: u64| self.pdevs.get(&pdev).filter(|pdev| pdev.is_ready());
         let (endpoint, root_port) = (params.pdev_1, params.pdev_2);
+        let is_device = ready(endpoint).is_some_and(|pdev| pdev.root_port().is_none());
+        let number = ready(root_port).and_then(Pdev::root_port);
         // One stream of this type a device, one operation a port, and no second stream of that ID.
         let taken = self.streams.values().any(|stream| {
             stream.endpoint == endpoint
-                || stream.root_port == root_port && (stream.id == id || stream.turn != Turn::None)
+                || stream.root_port == root_port
+                    && (stream.link.stream == id || stream.turn != Turn::None)
         });
-        if !ready(endpoint, false) || !ready(root_port, true) || taken {
-            return Err(input);
-        }
+        let number = number.filter(|_| is_device && !taken).ok_or(input)?;
         // As TF-RMM has it: the endpoint's address with the type below its page.
         let handle = endpoint | STREAM_NCOH;
         let stream = Stream {
             endpoint,
             root_port,
-            id,
+            link: Link {
+                root_port: number,
+                stream: id,
+            },
             fid: Fid::PdevStreamConnect,
             turn: Turn::Begun,
         };

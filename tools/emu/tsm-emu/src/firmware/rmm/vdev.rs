@@ -3,12 +3,11 @@
 //! Virtual devices: TDIs that are assigned to a Realm.
 
 use super::communication::{Communication, Progress};
-use super::errand::Errand;
-use super::granule::Use;
-use super::ground::{is_aligned, read, Ground, Kind};
-use super::peer::Line;
+use super::granule::{release, take, Use};
 use super::{injected, Refused, Rmm, MAX_VDEVS_ORDER};
-use crate::knobs::FirmwareKnobs;
+use crate::firmware::errand::Errand;
+use crate::firmware::ground::{is_aligned, read, Ground, Kind};
+use crate::firmware::tsm::Machine;
 use tdisp::{Nonce, Operation, State};
 use tsm_wire::rmi::vdev::{ADDR_RANGE_MAX, MEASURE_FLAG_RAW, NONCE_SIZE};
 use tsm_wire::rmi::{AddrRange, Fid, Status, VdevMeasureParams, VdevParams, VdevState};
@@ -153,7 +152,7 @@ impl Rmm {
             .vdevs
             .values()
             .any(|vdev| vdev.rd == rd && vdev.id == params.vdev_id);
-        if taken || known || !self.granules.take(address, Kind::Memory, Use::Vdev) {
+        if taken || known || !take(&mut self.granules, address, Kind::Memory, Use::Vdev) {
             return Err(input);
         }
         let vdev = Vdev {
@@ -179,8 +178,7 @@ impl Rmm {
 
     pub(super) fn vdev_communicate(
         &mut self,
-        ground: &dyn Ground,
-        knobs: &mut FirmwareKnobs,
+        machine: &mut Machine<'_>,
         names: [u64; 3],
         data: u64,
     ) -> Result<(), Refused> {
@@ -195,8 +193,6 @@ impl Rmm {
             return Err(Status::Busy.into());
         }
         let Self {
-            references,
-            root_port,
             granules,
             pdevs,
             vdevs,
@@ -206,11 +202,8 @@ impl Rmm {
         let vdev = vdevs.get_mut(&address).ok_or(Status::ErrorInput)?;
         let pdev = pdevs.get_mut(&pdev).ok_or(Status::ErrorInput)?;
         let fid = vdev.communication.fid();
-        let mut line = Line {
-            peer: pdev.peer_mut(),
-            root_port,
-            references,
-        };
+        let ground = machine.ground;
+        let mut line = machine.line(pdev.peer_mut());
         let progress = vdev
             .communication
             .go_on(ground, granules, &mut line, data)?;
@@ -219,8 +212,7 @@ impl Rmm {
             Progress::More => Ok(()),
             Progress::Done(errand) => {
                 vdev.succeed(fid, &errand, session);
-                if fid.is_some() && knobs.error_after == fid {
-                    knobs.error_after = None;
+                if fid.is_some_and(|fid| machine.knobs.fails_after(fid.into())) {
                     vdev.communication.fail();
                     Err(injected(true))
                 } else {
@@ -265,7 +257,7 @@ impl Rmm {
         let ranges = self.vdev(names)?.ranges.clone();
         let mapped = ranges
             .iter()
-            .find_map(|range| self.granules.first_mapped(range.base, range.top));
+            .find_map(|range| self.granules.first(range.base..range.top, Use::Mapped));
         let vdev = self.vdev(names)?;
         let errand = Errand::tdi(vdev.requester_id, Operation::Stop);
         let allowed = [VdevState::Locked, VdevState::Started, VdevState::Error];
@@ -330,13 +322,13 @@ impl Rmm {
         let ranges = vdev.ranges.clone();
         let mapped = ranges
             .iter()
-            .find_map(|range| self.granules.first_mapped(range.base, range.top));
+            .find_map(|range| self.granules.first(range.base..range.top, Use::Mapped));
         if let Some(page) = mapped {
             return Err(Refused::with(Status::ErrorGranule, page));
         }
         let [_, _, address] = names;
         self.vdevs.remove(&address);
-        self.granules.release(address);
+        release(&mut self.granules, address);
         Ok(())
     }
 }

@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the monitor talks with a device for: stages, each a sequence of exchanges, that are at most
+//! What firmware talks with a device for: stages, each a sequence of exchanges, that are at most
 //! an answer away from their next request, so that the host can carry every message.
 
 mod introduction;
 mod stream_keys;
 mod tdi;
 
-use super::peer::Line;
+use super::peer::{Line, Link};
 use introduction::Introduction;
+use spdm::measurements::NONCE_SIZE;
 use spdm::{Carriage, Exchange, Found, Packet, Step};
 use std::time::Duration;
 use stream_keys::StreamKeys;
 use tdi::Tdi;
 use tdisp::{Nonce, Operation, State};
-use tsm_wire::rmi::vdev::NONCE_SIZE;
-use tsm_wire::rmi::{Detail, DevObject};
+use tsm_wire::detail::Detail;
+use tsm_wire::object::ObjectType;
 
 /// What follows from an answer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Leg {
     /// Bytes that belong to an object, in the clear.
-    pub(super) take: Option<(DevObject, Vec<u8>)>,
+    pub(super) take: Option<(ObjectType, Vec<u8>)>,
     /// The next request; without one the errand is done.
     pub(super) request: Option<Packet>,
     /// The whole of that request belongs to this object, too.
-    pub(super) keep_request: Option<DevObject>,
+    pub(super) keep_request: Option<ObjectType>,
     /// How long to wait before that request.
     pub(super) delay: Duration,
 }
@@ -59,7 +60,7 @@ impl Stage {
         &mut self,
         line: &mut Line<'_>,
         found: Found,
-    ) -> Result<Option<(DevObject, Vec<u8>)>, Detail> {
+    ) -> Result<Option<(ObjectType, Vec<u8>)>, Detail> {
         match self {
             Self::Introduction(introduction) => Ok(introduction.take(found)),
             Self::Keys(keys) => keys.take(line, found).map(|()| None),
@@ -131,15 +132,15 @@ impl Errand {
     }
 
     /// Brings keys for a stream to the device and the root port.
-    pub(super) fn key(stream: u8) -> Self {
-        let keys = StreamKeys::establish(stream);
+    pub(super) fn key(link: Link) -> Self {
+        let keys = StreamKeys::establish(link);
         Self::in_session(Stage::Keys(Box::new(keys)))
     }
 
     /// Takes the keys of a stream from both. Without a session the device has none.
-    pub(super) fn unkey(stream: u8) -> Self {
+    pub(super) fn unkey(link: Link) -> Self {
         Self {
-            stages: vec![Stage::Keys(Box::new(StreamKeys::stop(stream)))],
+            stages: vec![Stage::Keys(Box::new(StreamKeys::stop(link)))],
             ..Self::nothing()
         }
     }
@@ -156,11 +157,19 @@ impl Errand {
         Self::in_session(Stage::Tdi(Box::new(tdi)))
     }
 
+    /// This errand, and another one after it.
+    pub(super) fn then(mut self, next: Self) -> Self {
+        self.in_session |= next.in_session;
+        self.keeps_introduction |= next.keeps_introduction;
+        self.stages.extend(next.stages);
+        self
+    }
+
     /// The first request.
     pub(super) fn begin(&mut self, line: &mut Line<'_>) -> Result<Leg, Detail> {
         if self.in_session && line.peer.session().is_none() {
             let stages = Introduction::all().into_iter().map(Stage::Introduction);
-            let keys = line.peer.stream.map(StreamKeys::establish);
+            let keys = line.peer.link.map(StreamKeys::establish);
             let keys = keys.map(|keys| Stage::Keys(Box::new(keys)));
             self.stages.splice(0..0, stages.chain(keys));
         }
@@ -187,7 +196,7 @@ impl Errand {
         let Some(stage) = self.stages.get_mut(self.over) else {
             return Ok(Leg::default());
         };
-        let mut take: Option<(DevObject, Vec<u8>)> = None;
+        let mut take: Option<(ObjectType, Vec<u8>)> = None;
         for part in found {
             if let Some((object, bytes)) = stage.take(line, part)? {
                 take.get_or_insert((object, Vec::new())).1.extend(bytes);
@@ -213,7 +222,7 @@ impl Errand {
     fn next_stage(
         &mut self,
         line: &mut Line<'_>,
-        take: Option<(DevObject, Vec<u8>)>,
+        take: Option<(ObjectType, Vec<u8>)>,
     ) -> Result<Leg, Detail> {
         while let Some(stage) = self.stages.get_mut(self.over) {
             if let Some(exchange) = stage.begin(line)? {
@@ -241,7 +250,12 @@ impl Errand {
         }
     }
 
-    fn send(&mut self, packet: Packet, delay: Duration, take: Option<(DevObject, Vec<u8>)>) -> Leg {
+    fn send(
+        &mut self,
+        packet: Packet,
+        delay: Duration,
+        take: Option<(ObjectType, Vec<u8>)>,
+    ) -> Leg {
         let plain = packet.carriage == Carriage::Plain;
         self.sent = if plain { packet.bytes.len() } else { 0 };
         let stage = self.stages.get(self.over);
@@ -251,7 +265,7 @@ impl Errand {
         Leg {
             take,
             request: Some(packet),
-            keep_request: keeps.then_some(DevObject::Vca),
+            keep_request: keeps.then_some(ObjectType::Vca),
             delay,
         }
     }
@@ -276,13 +290,13 @@ impl Errand {
 /// What the host is to keep: of a request of so many bytes and its answer the answer, since it has the
 /// request already; and nothing of an introduction that is made again.
 fn kept(
-    (object, mut bytes): (DevObject, Vec<u8>),
+    (object, mut bytes): (ObjectType, Vec<u8>),
     keeps_introduction: bool,
     sent: usize,
-) -> Option<(DevObject, Vec<u8>)> {
+) -> Option<(ObjectType, Vec<u8>)> {
     match object {
-        DevObject::Vca | DevObject::Certificate if !keeps_introduction => return None,
-        DevObject::Vca => drop(bytes.drain(..sent.min(bytes.len()))),
+        ObjectType::Vca | ObjectType::Certificate if !keeps_introduction => return None,
+        ObjectType::Vca => drop(bytes.drain(..sent.min(bytes.len()))),
         _ => {}
     }
     (!bytes.is_empty()).then_some((object, bytes))

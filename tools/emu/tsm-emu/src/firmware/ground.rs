@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the monitor stands on: memory of the host and of devices.
+//! What firmware stands on: memory of the host and of devices.
 
 use std::io;
-use tsm_wire::rmi::GRANULE_SIZE;
 use zerocopy::FromBytes;
+
+/// Bytes of a page.
+pub(super) const PAGE_SIZE: u64 = 4096;
 
 /// What is at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub enum Kind {
     Device,
 }
 
-/// The machine as the monitor sees it.
+/// Memory as the firmware sees it.
 pub trait Ground {
     /// What is at a page; `None` if nothing is.
     fn kind(&self, page: u64) -> Option<Kind>;
@@ -25,9 +27,9 @@ pub trait Ground {
     fn write(&self, address: u64, data: &[u8]) -> io::Result<()>;
 }
 
-/// Whether an address is one of a granule.
+/// Whether an address is one of a page.
 pub(super) fn is_aligned(address: u64) -> bool {
-    address.is_multiple_of(GRANULE_SIZE as u64)
+    address.is_multiple_of(PAGE_SIZE)
 }
 
 /// Reads a structure.

@@ -1,31 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The device behind a PDEV, as the monitor talks with it.
+//! A device, as firmware talks with it.
 
-use super::super::references::References;
-use super::super::root_port::RootPort;
 use super::fault::{of_spdm, transport};
+use super::references::References;
+use super::root_ports::RootPorts;
 use crate::entropy::SystemEntropy;
 use spdm::{Carriage, Exchange, Fault, Packet, Requester, Step, Trust};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tsm_wire::rmi::status::TransportFault;
-use tsm_wire::rmi::Detail;
+use tsm_wire::detail::{Detail, TransportFault};
 
 /// Bytes of a secured message before its length, and with it.
 const SECURED_LENGTH: std::ops::Range<usize> = 4..6;
 /// Most bytes of padding after a message.
 const PADDING_MAX: usize = 3;
 
+/// An IDE stream to a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    /// Number of the root port that it ends at.
+    pub(super) root_port: usize,
+    /// Its stream ID.
+    pub(super) stream: u8,
+}
+
 /// A device and the session with it.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub struct Peer {
     requester: Requester,
     slot: u8,
     /// Certificates that it showed when it was connected. It has to show the same ones again
     /// whenever a session is opened anew.
     pub(super) certificates: Option<Vec<u8>>,
     /// The IDE stream to it, if one is connected.
-    pub(super) stream: Option<u8>,
+    pub(super) link: Option<Link>,
     /// How the request that is under way travels: an answer travels the same way, or DOE does not
     /// take it for one.
     carriage: Carriage,
@@ -33,9 +41,9 @@ pub(super) struct Peer {
 
 /// What talking with a device needs and changes.
 #[derive(Debug)]
-pub(super) struct Line<'a> {
+pub struct Line<'a> {
     pub(super) peer: &'a mut Peer,
-    pub(super) root_port: &'a mut RootPort,
+    pub(super) root_ports: &'a mut RootPorts,
     pub(super) references: &'a References,
 }
 
@@ -46,7 +54,7 @@ impl Peer {
             requester: Requester::new(Trust::default(), Box::new(SystemEntropy)),
             slot,
             certificates: None,
-            stream: None,
+            link: None,
             carriage: Carriage::Plain,
         }
     }
@@ -70,7 +78,7 @@ impl Peer {
     pub(super) fn trust(&mut self, references: &References) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         *self.requester.trust_mut() = Trust {
-            roots: references.roots.clone(),
+            roots: references.roots(),
             now: now.unwrap_or_default().as_secs(),
         };
     }

@@ -2,13 +2,13 @@
 
 //! Keys of an IDE stream: the device's end by IDE_KM, the root port's by the firmware's own means.
 
-use super::super::fault::{authentication, of_ide_km, of_root_port};
-use super::super::peer::Line;
+use super::super::fault::{authentication, no_root_port, of_ide_km, of_root_port};
+use super::super::peer::{Line, Link};
+use super::super::root_port::RootPort;
 use crate::entropy::SystemEntropy;
 use ide_km::{Direction, KeySet, Keys, Milestone, Procedure};
 use spdm::{vendor, Entropy, Exchange, Found};
-use tsm_wire::rmi::status::AuthenticationFault;
-use tsm_wire::rmi::Detail;
+use tsm_wire::detail::{AuthenticationFault, Detail};
 
 /// The device's only port.
 const PORT_INDEX: u8 = 0;
@@ -19,7 +19,7 @@ const KEY_SET: KeySet = KeySet::K0;
 /// Keys on their way, to the device or from it.
 #[derive(Debug)]
 pub(super) struct StreamKeys {
-    stream: u8,
+    link: Link,
     establishes: bool,
     /// Until the root port has them.
     keys: Option<Keys>,
@@ -29,9 +29,9 @@ pub(super) struct StreamKeys {
 
 impl StreamKeys {
     /// New keys for both ends.
-    pub(super) fn establish(stream: u8) -> Self {
+    pub(super) fn establish(link: Link) -> Self {
         Self {
-            stream,
+            link,
             establishes: true,
             keys: None,
             procedure: None,
@@ -40,26 +40,31 @@ impl StreamKeys {
     }
 
     /// No keys any more, at both ends.
-    pub(super) fn stop(stream: u8) -> Self {
+    pub(super) fn stop(link: Link) -> Self {
         Self {
             establishes: false,
-            ..Self::establish(stream)
+            ..Self::establish(link)
         }
     }
 
+    fn root_port<'l>(&self, line: &'l mut Line<'_>) -> Result<&'l mut RootPort, Detail> {
+        let root_port = line.root_ports.get_mut(self.link.root_port);
+        root_port.ok_or(no_root_port())
+    }
+
     pub(super) fn begin(&mut self, line: &mut Line<'_>) -> Result<Option<Exchange>, Detail> {
-        line.root_port.stop(self.stream);
+        self.root_port(line)?.stop(self.link.stream);
         let procedure = if self.establishes {
             let keys = Keys::generate(&mut |bytes| SystemEntropy.fill(bytes).is_some())
                 .ok_or(authentication(AuthenticationFault::Entropy))?;
             self.keys = Some(keys.clone());
-            Procedure::establish(PORT_INDEX, self.stream, KEY_SET, keys)
+            Procedure::establish(PORT_INDEX, self.link.stream, KEY_SET, keys)
         } else {
-            line.peer.stream = None;
+            line.peer.link = None;
             if line.peer.session().is_none() {
                 return Ok(None);
             }
-            Procedure::stop(PORT_INDEX, self.stream, KEY_SET)
+            Procedure::stop(PORT_INDEX, self.link.stream, KEY_SET)
         };
         let request = procedure.begin();
         self.procedure = Some(procedure);
@@ -73,7 +78,7 @@ impl StreamKeys {
         };
         let step = procedure.take(&answer).map_err(of_ide_km)?;
         self.request = step.request;
-        let (root_port, stream) = (&mut *line.root_port, self.stream);
+        let (root_port, stream) = (self.root_port(line)?, self.link.stream);
         match step.reached {
             Some(Milestone::Programmed) => {
                 if let Some(keys) = self.keys.take() {
@@ -95,7 +100,7 @@ impl StreamKeys {
     pub(super) fn go_on(&mut self, line: &mut Line<'_>) -> Option<Exchange> {
         let next = self.request.take().map(exchange);
         if next.is_none() && self.establishes {
-            line.peer.stream = Some(self.stream);
+            line.peer.link = Some(self.link);
         }
         next
     }

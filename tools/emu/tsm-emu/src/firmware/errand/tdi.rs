@@ -6,10 +6,11 @@
 
 use super::super::fault::of_tdisp;
 use super::super::peer::Line;
+use spdm::measurements::NONCE_SIZE;
 use spdm::{measurements, vendor, Exchange, Found};
 use tdisp::{Nonce, Operation, Procedure, State};
-use tsm_wire::rmi::vdev::NONCE_SIZE;
-use tsm_wire::rmi::{Detail, DetailClass, DevObject};
+use tsm_wire::detail::{Detail, DetailClass};
+use tsm_wire::object::ObjectType;
 
 #[derive(Debug)]
 enum Work {
@@ -51,8 +52,8 @@ impl Tdi {
     pub(super) fn begin(&mut self, line: &mut Line<'_>) -> Exchange {
         match &mut self.work {
             Work::Tdisp(procedure) => {
-                if let Some(stream) = line.peer.stream {
-                    *procedure = procedure.clone().on_stream(stream);
+                if let Some(link) = line.peer.link {
+                    *procedure = procedure.clone().on_stream(link.stream);
                 }
                 exchange(procedure.begin())
             }
@@ -66,7 +67,7 @@ impl Tdi {
         }
     }
 
-    pub(super) fn take(&mut self, found: Found) -> Result<Option<(DevObject, Vec<u8>)>, Detail> {
+    pub(super) fn take(&mut self, found: Found) -> Result<Option<(ObjectType, Vec<u8>)>, Detail> {
         if let Some((procedure, detail)) = &mut self.asking {
             if let Found::Vendor(answer) = found {
                 let _ = procedure.take(&answer);
@@ -78,10 +79,10 @@ impl Tdi {
                 let step = procedure.take(&answer).map_err(of_tdisp)?;
                 self.request = step.request;
                 let portion = step.take.and_then(|range| answer.get(range));
-                Ok(portion.map(|bytes| (DevObject::InterfaceReport, bytes.to_vec())))
+                Ok(portion.map(|bytes| (ObjectType::InterfaceReport, bytes.to_vec())))
             }
             (Work::Measure { .. }, Found::Measurement(bytes)) => {
-                Ok(Some((DevObject::Measurement, bytes)))
+                Ok(Some((ObjectType::Measurement, bytes)))
             }
             _ => Ok(None),
         }

@@ -5,8 +5,8 @@
 use super::super::fault::authentication;
 use super::super::peer::Line;
 use spdm::{measurements, Exchange, Found};
-use tsm_wire::rmi::status::AuthenticationFault;
-use tsm_wire::rmi::{Detail, DevObject};
+use tsm_wire::detail::{AuthenticationFault, Detail};
+use tsm_wire::object::ObjectType;
 
 /// A step of the way.
 #[derive(Debug)]
@@ -59,12 +59,12 @@ impl Introduction {
         }
     }
 
-    pub(super) fn take(&mut self, found: Found) -> Option<(DevObject, Vec<u8>)> {
+    pub(super) fn take(&mut self, found: Found) -> Option<(ObjectType, Vec<u8>)> {
         match (self, found) {
-            (Self::Connect, Found::Vca(bytes)) => Some((DevObject::Vca, bytes)),
+            (Self::Connect, Found::Vca(bytes)) => Some((ObjectType::Vca, bytes)),
             (Self::Certificate(read), Found::Certificate(bytes)) => {
                 read.extend_from_slice(&bytes);
-                Some((DevObject::Certificate, bytes))
+                Some((ObjectType::Certificate, bytes))
             }
             (Self::Measurements(read), Found::Measurement(bytes)) => {
                 read.extend(bytes);
@@ -82,8 +82,12 @@ impl Introduction {
                 (known == read, AuthenticationFault::OtherDevice)
             }
             Self::Measurements(read) => {
-                let expected = &line.references.measurements;
-                (read == expected, AuthenticationFault::Measurement)
+                let certificates = line.peer.certificates.as_deref().unwrap_or_default();
+                let expected = line.references.measurements(certificates);
+                (
+                    expected == Some(read.as_slice()),
+                    AuthenticationFault::Measurement,
+                )
             }
             _ => return Ok(()),
         };

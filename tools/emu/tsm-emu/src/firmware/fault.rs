@@ -4,8 +4,9 @@
 
 use ide_km::Refused;
 use spdm::{ChainFault, Fault, Signed};
-use tsm_wire::rmi::status::{AuthenticationFault, IdeFault, SessionFault, TransportFault};
-use tsm_wire::rmi::{Detail, DetailClass};
+use tsm_wire::detail::{
+    AuthenticationFault, Detail, DetailClass, IdeFault, SessionFault, TransportFault,
+};
 
 /// A message that did not come, or not as it has to be.
 pub(super) fn transport(fault: TransportFault) -> Detail {
@@ -116,5 +117,10 @@ pub(super) fn of_ide_km(fault: ide_km::Fault) -> Detail {
 
 /// What the root port says.
 pub(super) fn of_root_port(_: Refused) -> Detail {
+    ide(IdeFault::RootPort)
+}
+
+/// There is no such root port.
+pub(super) fn no_root_port() -> Detail {
     ide(IdeFault::RootPort)
 }
