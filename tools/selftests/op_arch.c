@@ -4,6 +4,10 @@
 
 #define OPS 8
 
+/* rust/tsm_wire/guest_message.rs: where the type stands, and that of *_DMA. */
+#define GUEST_MESSAGE_TYPE 52
+#define GUEST_MESSAGE_SDTE_WRITE 25
+
 static const bool table[OPS][ARCH_END] = {
 	[IOMMU_VDEVICE_TSM_REQ_VALIDATE_MMIO] = { 1, 1, 1, 1 },
 	[IOMMU_VDEVICE_TSM_REQ_SET_TDI_STATE] = { 1, 1, 1, 1 },
@@ -109,7 +113,8 @@ static int ask(FIXTURE_DATA(op_arch) *self, __u32 op, __u32 arch, __u32 state)
 		resp_len = sizeof(struct iommu_tsm_object_info_out);
 		break;
 	default:
-		/* a guest message of SNP, to whom that is opaque */
+		/* a guest message of SNP that the kernel takes for one, and nobody sealed */
+		p->message[GUEST_MESSAGE_TYPE] = GUEST_MESSAGE_SDTE_WRITE;
 		len = sizeof(p->message);
 		resp_len = sizeof(p->response);
 	}
