@@ -74,8 +74,7 @@ impl<'a, 'f> Courier<'a, 'f> {
         doe: Doe<'a>,
         module: &Module<'f, T>,
     ) -> Result<Self, Refused> {
-        let buffer =
-            || KVec::from_elem(0, PAYLOAD_MAX, GFP_KERNEL).map_err(|_| Refusal::Memory);
+        let buffer = || KVec::from_elem(0, PAYLOAD_MAX, GFP_KERNEL).map_err(|_| Refusal::Memory);
         Ok(Courier {
             doe,
             request: module.page()?,
@@ -158,17 +157,14 @@ impl<'a, 'f> Courier<'a, 'f> {
     ) -> Result<Registers, Refused> {
         patience.commit();
         let page = self.answer_page();
+        let mut sent = self.send();
         for _ in 0..ROUNDS {
-            let answered = !patience.is_over() && self.send()?;
-            if !answered {
-                // the module is told, and there is nothing that it could say to it
-                self.silence()?;
-                let _ = take(&patience.undo(), page);
-                return Err(unanswered());
-            }
+            let Ok(true) = sent else {
+                break;
+            };
             match take(patience, page) {
                 Ok(registers) if result(&registers, RAX) == Status::GoOn.raw() => {
-                    wait(patience, result(&registers, R14))?;
+                    sent = wait(patience, result(&registers, R14)).and_then(|()| self.send());
                 }
                 Ok(registers) => return Ok(registers),
                 Err(refused) => {
@@ -178,7 +174,14 @@ impl<'a, 'f> Courier<'a, 'f> {
                 }
             }
         }
-        Err(nonsense())
+        // the module is told, and there is nothing that it could say to it
+        self.silence()?;
+        let _ = take(&patience.undo(), page);
+        match sent {
+            Ok(true) => Err(nonsense()),
+            Ok(false) => Err(unanswered()),
+            Err(refused) => Err(refused),
+        }
     }
 
     /// An object without a message in the place of the answer.

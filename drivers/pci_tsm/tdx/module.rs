@@ -16,15 +16,15 @@ use pci_tsm::{
 };
 use tsm_sys::granule::Granule;
 use tsm_wire::{
+    detail::{
+        Detail,
+        DetailClass,
+        TransportFault, //
+    },
     mailbox::X_COUNT,
     refusal::{
         Refusal,
         Refused, //
-    },
-    rmi::{
-        status::TransportFault,
-        Detail,
-        DetailClass, //
     },
     tdx::{
         register::{

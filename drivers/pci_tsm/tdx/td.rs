@@ -125,7 +125,12 @@ impl<'f> Tds<'f> {
 
     /// Takes everything of a TD back, whatever of it there is: first what its key is good for ends,
     /// then each page is taken back, its root last.
-    fn end<T: FirmwareTransport<'f>>(&self, module: &Module<'f, T>, patience: &Patience, td: Td<'f>) {
+    fn end<T: FirmwareTransport<'f>>(
+        &self,
+        module: &Module<'f, T>,
+        patience: &Patience,
+        td: Td<'f>,
+    ) {
         let tdr = td.tdr.bus_address();
         for (leaf, operand) in [
             (Leaf::MngVpflushdone, tdr),
@@ -136,7 +141,7 @@ impl<'f> Tds<'f> {
         }
         let mut all = true;
         let own = td.tdcs.into_iter().map(|page| (page, td.hkid));
-        for (page, hkid) in own.chain([(td.tdr, GLOBAL_HKID)]) {
+        for (page, hkid) in Iterator::chain(own, [(td.tdr, GLOBAL_HKID)]) {
             let _ = module.call_twice(patience, Leaf::PhymemPageReclaim, &[page.bus_address()]);
             all &= module.take_back(patience, page, hkid);
         }
