@@ -12,9 +12,11 @@ FIXTURE(bind)
 	struct tdi tdi;
 };
 
+FIXTURE_ON_EACH_ARCH(bind);
+
 FIXTURE_SETUP(bind)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 }
 
@@ -35,7 +37,7 @@ TEST_F(bind, locks_the_device)
 	EXPECT_TRUE(tsm_is_bound(self->tdi.fn.bdf));
 	EXPECT_EQ(KNOB_TDISP_LOCKED, knob_tdisp(0));
 	EXPECT_STATE(TSM_LOCKED, &self->tdi);
-	ASSERT_EQ(0, platform_tsm(want, sizeof(want)));
+	ASSERT_EQ(0, platform_tsm(variant->arch, want, sizeof(want)));
 	ASSERT_LT(0, sysfs_read(tsm, sizeof(tsm), SYSFS_PCI "/%s/tsm/bound", self->tdi.fn.bdf));
 	EXPECT_STREQ(want, tsm);
 }
@@ -71,11 +73,11 @@ TEST_F(bind, twice)
 	long calls;
 
 	ASSERT_EQ(0, tsm_reach(&self->tdi, TSM_RUN));
-	calls = knob_count("rmi");
+	calls = knob_count("calls");
 	for (int i = 0; i < 3; i++) {
 		EXPECT_EQ(0, tsm_bind(&self->tdi));
 	}
-	EXPECT_EQ(calls, knob_count("rmi"));
+	EXPECT_EQ(calls, knob_count("calls"));
 	EXPECT_STATE(TSM_RUN, &self->tdi);
 }
 
@@ -149,21 +151,23 @@ FIXTURE(virt_id)
 
 FIXTURE_VARIANT(virt_id)
 {
+	enum arch arch;
 	__u64 id;
 	int result;
 };
 
-FIXTURE_VARIANT_ADD(virt_id, zero) { .id = 0, .result = 0 };
-FIXTURE_VARIANT_ADD(virt_id, segment_and_bdf) { .id = 0x00010100, .result = 0 };
-FIXTURE_VARIANT_ADD(virt_id, of_32_bits) { .id = 0xffffffff, .result = 0 };
-FIXTURE_VARIANT_ADD(virt_id, of_33_bits) { .id = 1ULL << 32, .result = -EINVAL };
+FIXTURE_VARIANT_ON_EACH_ARCH(virt_id, zero, .id = 0, .result = 0);
+FIXTURE_VARIANT_ON_EACH_ARCH(virt_id, segment_and_bdf, .id = 0x00010100, .result = 0);
+FIXTURE_VARIANT_ON_EACH_ARCH(virt_id, of_32_bits, .id = 0xffffffff, .result = 0);
+FIXTURE_VARIANT_ON_EACH_ARCH(virt_id, of_33_bits, .id = 1ULL << 32, .result = -EINVAL);
 /* cut to 32 bits it would be one that is taken for another device */
-FIXTURE_VARIANT_ADD(virt_id, of_33_bits_and_more) { .id = (1ULL << 32) + 0x10, .result = -EINVAL };
-FIXTURE_VARIANT_ADD(virt_id, of_64_bits) { .id = ~0ULL, .result = -EINVAL };
+FIXTURE_VARIANT_ON_EACH_ARCH(virt_id, of_33_bits_and_more,
+			     .id = (1ULL << 32) + 0x10, .result = -EINVAL);
+FIXTURE_VARIANT_ON_EACH_ARCH(virt_id, of_64_bits, .id = ~0ULL, .result = -EINVAL);
 
 FIXTURE_SETUP(virt_id)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, variant->id);
 }
 
@@ -190,9 +194,11 @@ FIXTURE(vm)
 	struct tdi tdi;
 };
 
+FIXTURE_ON_EACH_ARCH(vm);
+
 FIXTURE_SETUP(vm)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	self->tdi = TDI_NONE;
 	self->vmm = VMM_NONE;
 }
@@ -303,7 +309,7 @@ FIXTURE_SETUP(other)
 {
 	char tsm[32];
 
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(ARCH_NONE);
 	SETUP_OTHER();
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, vm_open(&self->vm));
@@ -360,9 +366,11 @@ FIXTURE(intruder)
 	struct vm vm;
 };
 
+FIXTURE_ON_EACH_ARCH(intruder);
+
 FIXTURE_SETUP(intruder)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_OTHER();
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, vm_open(&self->vm));
@@ -389,26 +397,27 @@ TEST_F(intruder, of_another_vm)
 /* Several functions of one device at once: TDIs of their own. */
 FIXTURE(parallel)
 {
-	struct vmm vmm[FUNCTION_COUNT];
-	struct tdi tdi[FUNCTION_COUNT];
+	struct vmm vmm[FUNCTIONS_OF_DEVICE_0];
+	struct tdi tdi[FUNCTIONS_OF_DEVICE_0];
 };
 
 FIXTURE_VARIANT(parallel)
 {
+	enum arch arch;
 	bool one_vm;
 };
 
-FIXTURE_VARIANT_ADD(parallel, of_one_vm) { .one_vm = true };
-FIXTURE_VARIANT_ADD(parallel, of_three_vms) { .one_vm = false };
+FIXTURE_VARIANT_ON_EACH_ARCH(parallel, of_one_vm, .one_vm = true);
+FIXTURE_VARIANT_ON_EACH_ARCH(parallel, of_three_vms, .one_vm = false);
 
 FIXTURE_SETUP(parallel)
 {
-	SETUP_PLATFORM();
-	for (int i = 0; i < FUNCTION_COUNT; i++) {
+	SETUP_PLATFORM(variant->arch);
+	for (int i = 0; i < FUNCTIONS_OF_DEVICE_0; i++) {
 		self->vmm[i] = VMM_NONE;
 		self->tdi[i] = TDI_NONE;
 	}
-	for (int i = 0; i < FUNCTION_COUNT; i++) {
+	for (int i = 0; i < FUNCTIONS_OF_DEVICE_0; i++) {
 		struct vmm *vmm = &self->vmm[variant->one_vm ? 0 : i];
 
 		if (vmm->iommufd < 0) {
@@ -420,9 +429,9 @@ FIXTURE_SETUP(parallel)
 
 FIXTURE_TEARDOWN(parallel)
 {
-	for (int i = 0; i < FUNCTION_COUNT; i++)
+	for (int i = 0; i < FUNCTIONS_OF_DEVICE_0; i++)
 		tdi_close(&self->tdi[i]);
-	for (int i = 0; i < FUNCTION_COUNT; i++)
+	for (int i = 0; i < FUNCTIONS_OF_DEVICE_0; i++)
 		vmm_close(&self->vmm[i]);
 	TEARDOWN_PLATFORM();
 }
@@ -447,12 +456,12 @@ static void *whole_flow(void *data)
 
 TEST_F(parallel, whole_flow)
 {
-	pthread_t thread[FUNCTION_COUNT];
+	pthread_t thread[FUNCTIONS_OF_DEVICE_0];
 
-	for (int i = 0; i < FUNCTION_COUNT; i++) {
+	for (int i = 0; i < FUNCTIONS_OF_DEVICE_0; i++) {
 		ASSERT_EQ(0, pthread_create(&thread[i], NULL, whole_flow, &self->tdi[i]));
 	}
-	for (int i = 0; i < FUNCTION_COUNT; i++) {
+	for (int i = 0; i < FUNCTIONS_OF_DEVICE_0; i++) {
 		void *ret;
 
 		ASSERT_EQ(0, pthread_join(thread[i], &ret));
@@ -460,7 +469,7 @@ TEST_F(parallel, whole_flow)
 			TH_LOG("function %d", i);
 		}
 	}
-	for (int i = 0; i < FUNCTION_COUNT; i++) {
+	for (int i = 0; i < FUNCTIONS_OF_DEVICE_0; i++) {
 		EXPECT_EQ(KNOB_TDISP_RUN, knob_tdisp(i));
 		EXPECT_STATE(TSM_RUN, &self->tdi[i]);
 	}
@@ -469,7 +478,7 @@ TEST_F(parallel, whole_flow)
 /* What happens to one is nothing to the others. */
 TEST_F(parallel, one_each_its_own_state)
 {
-	for (int i = 0; i < FUNCTION_COUNT; i++) {
+	for (int i = 0; i < FUNCTIONS_OF_DEVICE_0; i++) {
 		ASSERT_EQ(0, tsm_bind(&self->tdi[i]));
 	}
 	ASSERT_EQ(0, tsm_set_state(&self->tdi[0], IOMMU_TSM_TDI_RUN, NULL));
@@ -490,10 +499,10 @@ TEST_F(parallel, one_each_its_own_state)
 /* The report of each is its own. */
 TEST_F(parallel, reports_differ)
 {
-	unsigned char *bytes[FUNCTION_COUNT];
-	int length[FUNCTION_COUNT];
+	unsigned char *bytes[FUNCTIONS_OF_DEVICE_0];
+	int length[FUNCTIONS_OF_DEVICE_0];
 
-	for (int i = 0; i < FUNCTION_COUNT; i++) {
+	for (int i = 0; i < FUNCTIONS_OF_DEVICE_0; i++) {
 		ASSERT_EQ(0, tsm_bind(&self->tdi[i]));
 		length[i] = tsm_object_whole(&self->tdi[i], IOMMU_TSM_OBJECT_INTERFACE_REPORT,
 					     &bytes[i]);

@@ -238,7 +238,7 @@ FIXTURE(bystander)
 
 FIXTURE_SETUP(bystander)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(ARCH_CCA);
 	ASSERT_EQ(0, kmod_unload_stack());
 	self->before = calloc(1, sizeof(*self->before));
 	self->now = calloc(1, sizeof(*self->now));
@@ -250,7 +250,7 @@ FIXTURE_SETUP(bystander)
 
 FIXTURE_TEARDOWN(bystander)
 {
-	EXPECT_EQ(0, platform_ready());
+	EXPECT_EQ(0, platform_ready(ARCH_CCA));
 	TEARDOWN_PLATFORM();
 }
 
@@ -309,7 +309,7 @@ TEST_F(bystander, while_a_tdi_is_bound)
 	struct vmm vmm;
 	struct tdi tdi;
 
-	ASSERT_EQ(0, platform_ready());
+	ASSERT_EQ(0, platform_ready(ARCH_CCA));
 	SETUP_TDI(&vmm, &tdi, 0, 0x10);
 	ASSERT_EQ(0, tsm_reach(&tdi, TSM_RUN));
 	EXPECT_SAME("while a TDI runs");

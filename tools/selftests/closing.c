@@ -80,18 +80,19 @@ FIXTURE(closing)
 
 FIXTURE_VARIANT(closing)
 {
+	enum arch arch;
 	enum step first;
 };
 
-FIXTURE_VARIANT_ADD(closing, vdevice_first) { .first = VDEVICE };
-FIXTURE_VARIANT_ADD(closing, viommu_first) { .first = VIOMMU };
-FIXTURE_VARIANT_ADD(closing, vfio_first) { .first = VFIO };
-FIXTURE_VARIANT_ADD(closing, iommufd_first) { .first = IOMMUFD };
-FIXTURE_VARIANT_ADD(closing, kvm_first) { .first = KVM };
+FIXTURE_VARIANT_ON_EACH_ARCH(closing, vdevice_first, .first = VDEVICE);
+FIXTURE_VARIANT_ON_EACH_ARCH(closing, viommu_first, .first = VIOMMU);
+FIXTURE_VARIANT_ON_EACH_ARCH(closing, vfio_first, .first = VFIO);
+FIXTURE_VARIANT_ON_EACH_ARCH(closing, iommufd_first, .first = IOMMUFD);
+FIXTURE_VARIANT_ON_EACH_ARCH(closing, kvm_first, .first = KVM);
 
 FIXTURE_SETUP(closing)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	self->vmm = VMM_NONE;
 	self->tdi = TDI_NONE;
 }

@@ -74,11 +74,13 @@ FIXTURE(fail_nth)
 	double budget;		/* seconds for one sequence */
 };
 
+FIXTURE_ON_EACH_ARCH(fail_nth);
+
 FIXTURE_SETUP(fail_nth)
 {
 	char path[64];
 
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	self->budget = BUDGET;
 	if (!have_fault_injection())
 		SKIP(return, "the kernel is built without CONFIG_FAILSLAB, or debugfs is not mounted");
@@ -261,7 +263,7 @@ TEST_F_TIMEOUT(fail_nth, connect, CONNECT_BUDGET + 20)
 
 	self->budget = CONNECT_BUDGET;
 
-	ASSERT_EQ(0, platform_tsm(tsm, sizeof(tsm)));
+	ASSERT_EQ(0, platform_tsm(variant->arch, tsm, sizeof(tsm)));
 	SWEEP(ASSERT_EQ(0, tsm_disconnect(self->tdi.fn.bdf)), tsm_connect(self->tdi.fn.bdf, tsm), {
 		char _tsm[32];
 

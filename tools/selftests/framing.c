@@ -106,7 +106,7 @@ static void *fenced(const union frame *frame, size_t len)
 
 FIXTURE_SETUP(framing)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(ARCH_NONE);
 	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
 	self->frame = fill(variant->command, variant->size);
@@ -307,7 +307,7 @@ FIXTURE_VARIANT_ADD(tail, of_op)
 
 FIXTURE_SETUP(tail)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(ARCH_NONE);
 	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
 	self->frame = fill(variant->command, variant->size);
@@ -354,7 +354,7 @@ FIXTURE(framing_of_req)
 
 FIXTURE_SETUP(framing_of_req)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(ARCH_NONE);
 	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
 	self->frame = fill(IOMMU_VDEVICE_TSM_REQ, sizeof(self->frame.req));
@@ -395,9 +395,11 @@ FIXTURE(reply)
 	struct tdi tdi;
 };
 
+FIXTURE_ON_EACH_ARCH(reply);
+
 FIXTURE_SETUP(reply)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, tsm_bind(&self->tdi));
 }

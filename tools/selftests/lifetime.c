@@ -19,9 +19,11 @@ FIXTURE(lifetime)
 	struct tdi tdi;
 };
 
+FIXTURE_ON_EACH_ARCH(lifetime);
+
 FIXTURE_SETUP(lifetime)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, tsm_bind(&self->tdi));
 }
@@ -355,18 +357,19 @@ enum buffer {
 
 FIXTURE_VARIANT(asleep)
 {
+	enum arch arch;
 	enum buffer buffer;
 };
 
-FIXTURE_VARIANT_ADD(asleep, on_its_request) { .buffer = REQUEST };
-FIXTURE_VARIANT_ADD(asleep, on_its_response) { .buffer = RESPONSE };
-FIXTURE_VARIANT_ADD(asleep, on_its_nonce) { .buffer = NONCE };
+FIXTURE_VARIANT_ON_EACH_ARCH(asleep, on_its_request, .buffer = REQUEST);
+FIXTURE_VARIANT_ON_EACH_ARCH(asleep, on_its_response, .buffer = RESPONSE);
+FIXTURE_VARIANT_ON_EACH_ARCH(asleep, on_its_nonce, .buffer = NONCE);
 
 FIXTURE_SETUP(asleep)
 {
 	struct iommu_tsm_regen_object *regen = (void *)self->page;
 
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, tsm_bind(&self->tdi));
 	ASSERT_EQ(0, pager_open(&self->pager));
@@ -437,9 +440,11 @@ FIXTURE(process)
 	struct function fn;
 };
 
+FIXTURE_ON_EACH_ARCH(process);
+
 FIXTURE_SETUP(process)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	ASSERT_EQ(0, function_find(&self->fn, 0));
 }
 

@@ -12,11 +12,13 @@ FIXTURE(mmio)
 	struct bar bar;		/* the largest of the function */
 };
 
+FIXTURE_ON_EACH_ARCH(mmio);
+
 FIXTURE_SETUP(mmio)
 {
 	struct bar bar;
 
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	for (unsigned int i = 0; i < FUNCTION_BARS; i++) {
 		ASSERT_EQ(0, function_bar(&self->tdi.fn, i, &bar));

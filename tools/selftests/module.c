@@ -37,7 +37,7 @@ FIXTURE(module)
 
 FIXTURE_SETUP(module)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(ARCH_NONE);
 	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
 }
@@ -45,7 +45,7 @@ FIXTURE_SETUP(module)
 FIXTURE_TEARDOWN(module)
 {
 	close(self->iommufd);
-	EXPECT_EQ(0, platform_ready());
+	EXPECT_EQ(0, platform_ready(ARCH_NONE));
 	TEARDOWN_PLATFORM();
 }
 
@@ -82,7 +82,7 @@ TEST_F(module, whole_stack)
 		ASSERT_EQ(0, kmod_load_stack());
 		EXPECT_EQ(-ENOENT, probe(self->iommufd));
 	}
-	ASSERT_EQ(0, platform_ready());
+	ASSERT_EQ(0, platform_ready(ARCH_NONE));
 }
 
 /* A module that another one needs stays. */
@@ -92,20 +92,6 @@ TEST_F(module, needed_by_another)
 	EXPECT_EQ(-EWOULDBLOCK, kmod_unload("pci_tsm"));
 	/* iommufd is what iommufd_tsm stands on */
 	EXPECT_EQ(-EWOULDBLOCK, kmod_unload("iommufd"));
-}
-
-/* The backend may go while devices are connected to it and nothing is bound. */
-TEST_F(module, backend_of_a_connected_device)
-{
-	struct function fn;
-	char tsm[32];
-
-	ASSERT_EQ(0, function_find(&fn, 0));
-	ASSERT_LT(0, tsm_connected(fn.bdf, tsm, sizeof(tsm)));
-	EXPECT_EQ(0, kmod_unload("pci_tsm_cca"));
-	EXPECT_GE(0, tsm_connected(fn.bdf, tsm, sizeof(tsm)));
-	EXPECT_EQ(0, kmod_load("pci_tsm_cca", ""));
-	EXPECT_EQ(0, platform_ready());
 }
 
 /* Next to another owner of the function: one line, and nothing is left behind. */
@@ -150,9 +136,11 @@ FIXTURE(bound)
 	struct tdi tdi;
 };
 
+FIXTURE_ON_EACH_ARCH(bound);
+
 FIXTURE_SETUP(bound)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, tsm_bind(&self->tdi));
 }
@@ -161,7 +149,7 @@ FIXTURE_TEARDOWN(bound)
 {
 	tdi_close(&self->tdi);
 	vmm_close(&self->vmm);
-	EXPECT_EQ(0, platform_ready());
+	EXPECT_EQ(0, platform_ready(variant->arch));
 	TEARDOWN_PLATFORM();
 }
 
@@ -218,7 +206,7 @@ TEST_F(bound, vdevice_that_is_older)
 {
 	ASSERT_EQ(0, tsm_unbind(&self->tdi));
 	ASSERT_EQ(0, kmod_unload_stack());
-	ASSERT_EQ(0, platform_ready());
+	ASSERT_EQ(0, platform_ready(variant->arch));
 	EXPECT_EQ(0, tsm_bind(&self->tdi));
 	EXPECT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
 	EXPECT_EQ(0, tdi_destroy(&self->tdi));
@@ -254,7 +242,7 @@ FIXTURE_SETUP(asleep)
 {
 	void *arg = &self->req;
 
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(ARCH_NONE);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, pager_open(&self->pager));
 	self->req = tsm_request(&self->tdi, IOMMU_VDEVICE_TSM_REQ_SET_TDI_STATE, self->pager.page,
@@ -275,7 +263,7 @@ FIXTURE_TEARDOWN(asleep)
 	pager_close(&self->pager);
 	tdi_close(&self->tdi);
 	vmm_close(&self->vmm);
-	EXPECT_EQ(0, platform_ready());
+	EXPECT_EQ(0, platform_ready(ARCH_NONE));
 	TEARDOWN_PLATFORM();
 }
 
@@ -342,9 +330,11 @@ FIXTURE(load)
 	int iommufd;
 };
 
+FIXTURE_ON_EACH_ARCH(load);
+
 FIXTURE_SETUP(load)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
 }
@@ -352,7 +342,7 @@ FIXTURE_SETUP(load)
 FIXTURE_TEARDOWN(load)
 {
 	close(self->iommufd);
-	EXPECT_EQ(0, platform_ready());
+	EXPECT_EQ(0, platform_ready(variant->arch));
 	TEARDOWN_PLATFORM();
 }
 

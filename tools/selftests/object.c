@@ -14,17 +14,18 @@ FIXTURE(object)
 
 FIXTURE_VARIANT(object)
 {
+	enum arch arch;
 	__u32 type;
 };
 
-FIXTURE_VARIANT_ADD(object, vca) { .type = IOMMU_TSM_OBJECT_VCA };
-FIXTURE_VARIANT_ADD(object, certificate) { .type = IOMMU_TSM_OBJECT_CERTIFICATE };
-FIXTURE_VARIANT_ADD(object, measurement) { .type = IOMMU_TSM_OBJECT_MEASUREMENT };
-FIXTURE_VARIANT_ADD(object, interface_report) { .type = IOMMU_TSM_OBJECT_INTERFACE_REPORT };
+FIXTURE_VARIANT_ON_EACH_ARCH(object, vca, .type = IOMMU_TSM_OBJECT_VCA);
+FIXTURE_VARIANT_ON_EACH_ARCH(object, certificate, .type = IOMMU_TSM_OBJECT_CERTIFICATE);
+FIXTURE_VARIANT_ON_EACH_ARCH(object, measurement, .type = IOMMU_TSM_OBJECT_MEASUREMENT);
+FIXTURE_VARIANT_ON_EACH_ARCH(object, interface_report, .type = IOMMU_TSM_OBJECT_INTERFACE_REPORT);
 
 FIXTURE_SETUP(object)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, tsm_bind(&self->tdi));
 	if (variant->type == IOMMU_TSM_OBJECT_MEASUREMENT) {
@@ -148,9 +149,11 @@ FIXTURE(evidence)
 	struct tdi tdi;
 };
 
+FIXTURE_ON_EACH_ARCH(evidence);
+
 FIXTURE_SETUP(evidence)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, tsm_bind(&self->tdi));
 }

@@ -50,23 +50,24 @@ enum word {
 
 FIXTURE_VARIANT(flipped)
 {
+	enum arch arch;
 	enum word word;
 };
 
-FIXTURE_VARIANT_ADD(flipped, size) { .word = SIZE };
-FIXTURE_VARIANT_ADD(flipped, vdevice_id) { .word = VDEVICE_ID };
-FIXTURE_VARIANT_ADD(flipped, op) { .word = OP };
-FIXTURE_VARIANT_ADD(flipped, arch) { .word = ARCH };
-FIXTURE_VARIANT_ADD(flipped, req_len) { .word = REQ_LEN };
-FIXTURE_VARIANT_ADD(flipped, resp_len) { .word = RESP_LEN };
-FIXTURE_VARIANT_ADD(flipped, payload_type) { .word = PAYLOAD_TYPE };
-FIXTURE_VARIANT_ADD(flipped, payload_offset) { .word = PAYLOAD_OFFSET };
+FIXTURE_VARIANT_ON_EACH_ARCH(flipped, size, .word = SIZE);
+FIXTURE_VARIANT_ON_EACH_ARCH(flipped, vdevice_id, .word = VDEVICE_ID);
+FIXTURE_VARIANT_ON_EACH_ARCH(flipped, op, .word = OP);
+FIXTURE_VARIANT_ON_EACH_ARCH(flipped, arch, .word = ARCH);
+FIXTURE_VARIANT_ON_EACH_ARCH(flipped, req_len, .word = REQ_LEN);
+FIXTURE_VARIANT_ON_EACH_ARCH(flipped, resp_len, .word = RESP_LEN);
+FIXTURE_VARIANT_ON_EACH_ARCH(flipped, payload_type, .word = PAYLOAD_TYPE);
+FIXTURE_VARIANT_ON_EACH_ARCH(flipped, payload_offset, .word = PAYLOAD_OFFSET);
 
 FIXTURE_SETUP(flipped)
 {
 	unsigned char *object;
 
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, tsm_bind(&self->tdi));
 	self->length = tsm_object_whole(&self->tdi, IOMMU_TSM_OBJECT_CERTIFICATE, &object);
@@ -109,7 +110,7 @@ TEST_F(flipped, under_the_call)
 		break;
 	case ARCH:
 		flipper.word = &req->tvm_arch;
-		flipper.values[1] = IOMMU_VDEVICE_TSM_TVM_ARCH_SEV;
+		flipper.values[1] = arch_other(variant->arch);
 		break;
 	case REQ_LEN:
 		flipper.word = &req->req_len;
@@ -159,9 +160,11 @@ FIXTURE(crowd)
 	unsigned int errors;
 };
 
+FIXTURE_ON_EACH_ARCH(crowd);
+
 FIXTURE_SETUP(crowd)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	self->id = self->tdi.vdevice_id;
 }
@@ -276,7 +279,7 @@ static void *disconnect_and_connect(void *data)
 	FIXTURE_DATA(crowd) *self = data;
 	char tsm[32];
 
-	if (platform_tsm(tsm, sizeof(tsm)))
+	if (tsm_connected(self->tdi.fn.bdf, tsm, sizeof(tsm)) <= 0)
 		return NULL;
 	while (!atomic_load(&self->stop)) {
 		clock_sleep_ms(50);
@@ -287,7 +290,7 @@ static void *disconnect_and_connect(void *data)
 }
 
 static void run_crowd(struct __test_metadata *_metadata, FIXTURE_DATA(crowd) *self,
-		      void *(*const members[])(void *), int count)
+		      enum arch arch, void *(*const members[])(void *), int count)
 {
 	pthread_t thread[8];
 
@@ -304,7 +307,7 @@ static void run_crowd(struct __test_metadata *_metadata, FIXTURE_DATA(crowd) *se
 		TH_LOG("an answer that cannot be: %s", strerror(-self->wrong));
 	}
 	/* and it is all as good as new */
-	ASSERT_EQ(0, platform_ready());
+	ASSERT_EQ(0, platform_ready(arch));
 	EXPECT_EQ(0, tsm_unbind(&self->tdi));
 	EXPECT_EQ(0, tsm_bind(&self->tdi));
 	EXPECT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
@@ -317,7 +320,7 @@ TEST_F_TIMEOUT(crowd, of_requests, 60)
 					     read_objects };
 
 	ASSERT_EQ(0, tsm_bind(&self->tdi));
-	run_crowd(_metadata, self, members, ARRAY_SIZE(members));
+	run_crowd(_metadata, self, variant->arch, members, ARRAY_SIZE(members));
 }
 
 TEST_F_TIMEOUT(crowd, of_binders, 60)
@@ -325,7 +328,7 @@ TEST_F_TIMEOUT(crowd, of_binders, 60)
 	void *(*const members[])(void *) = { bind_and_unbind, bind_and_unbind, change_states,
 					     read_objects };
 
-	run_crowd(_metadata, self, members, ARRAY_SIZE(members));
+	run_crowd(_metadata, self, variant->arch, members, ARRAY_SIZE(members));
 }
 
 TEST_F_TIMEOUT(crowd, of_destroyers, 60)
@@ -333,7 +336,7 @@ TEST_F_TIMEOUT(crowd, of_destroyers, 60)
 	void *(*const members[])(void *) = { destroy_and_alloc, bind_and_unbind, change_states,
 					     read_objects, destroy_too };
 
-	run_crowd(_metadata, self, members, ARRAY_SIZE(members));
+	run_crowd(_metadata, self, variant->arch, members, ARRAY_SIZE(members));
 }
 
 TEST_F_TIMEOUT(crowd, of_connections, 60)
@@ -341,7 +344,7 @@ TEST_F_TIMEOUT(crowd, of_connections, 60)
 	void *(*const members[])(void *) = { disconnect_and_connect, bind_and_unbind,
 					     change_states, read_objects };
 
-	run_crowd(_metadata, self, members, ARRAY_SIZE(members));
+	run_crowd(_metadata, self, variant->arch, members, ARRAY_SIZE(members));
 }
 
 /* The iommufd is closed while calls are made with it: each has its own reference. */

@@ -21,17 +21,21 @@ FIXTURE(refusal)
 	struct vmm vmm;
 	struct tdi tdi;		/* bound, UNLOCKED */
 	struct tdi unbound;
+	enum arch other;	/* not that of the TSM */
 	void *nowhere;
 	void *page;
 };
 
+FIXTURE_ON_EACH_ARCH(refusal);
+
 FIXTURE_SETUP(refusal)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	self->unbound = TDI_NONE;
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, tdi_open(&self->unbound, &self->vmm, 1, 0x11));
 	ASSERT_EQ(0, tsm_reach(&self->tdi, TSM_UNLOCKED));
+	self->other = arch_other(variant->arch);
 	self->nowhere = fence_nowhere();
 	self->page = fence_zeroes(4096);
 }
@@ -127,7 +131,7 @@ static void apply(FIXTURE_DATA(refusal) *self, struct ask *ask, unsigned int set
 			req->req_uptr = (uintptr_t)self->nowhere;
 			break;
 		case OTHER_ARCH:
-			req->tvm_arch = IOMMU_VDEVICE_TSM_TVM_ARCH_TDX;
+			req->tvm_arch = self->other;
 			break;
 		case NOT_BOUND:
 			req->vdevice_id = self->unbound.vdevice_id;
@@ -651,7 +655,7 @@ FIXTURE_VARIANT_ADD(foreign, that_can_both)
 
 FIXTURE_SETUP(foreign)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(ARCH_NONE);
 	SETUP_FOREIGN(variant->parameters);
 }
 
@@ -687,7 +691,7 @@ FIXTURE(echo)
 
 FIXTURE_SETUP(echo)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(ARCH_NONE);
 	SETUP_FOREIGN("can=request");
 	ASSERT_EQ(0, tsm_bind(&self->tdi));
 }
@@ -809,16 +813,30 @@ TEST_F(echo, that_went_away)
 /* It went away, and one of the project's own came in its place. */
 TEST_F(echo, that_was_replaced)
 {
-	char tsm[32];
+	for (enum arch arch = ARCH_CCA; arch < ARCH_END; arch++) {
+		char tsm[32];
 
-	ASSERT_EQ(0, platform_tsm(tsm, sizeof(tsm)));
-	ASSERT_EQ(0, tsm_disconnect(self->tdi.fn.bdf));
-	ASSERT_EQ(0, tsm_connect(self->tdi.fn.bdf, tsm));
-	EXPECT_EQ(-ENXIO, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
-	EXPECT_EQ(0, tsm_unbind(&self->tdi));
-	EXPECT_EQ(0, tsm_bind(&self->tdi));
-	EXPECT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
-	EXPECT_EQ(KNOB_TDISP_RUN, knob_tdisp(0));
+		if (platform_missing(arch))
+			continue;
+		ASSERT_EQ(0, platform_tsm(arch, tsm, sizeof(tsm)));
+		ASSERT_EQ(0, tsm_disconnect(self->tdi.fn.bdf));
+		ASSERT_EQ(0, tsm_connect(self->tdi.fn.bdf, tsm));
+		EXPECT_EQ(-ENXIO, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL)) {
+			TH_LOG("%s", arch_name(arch));
+		}
+		EXPECT_EQ(0, tsm_unbind(&self->tdi));
+		EXPECT_EQ(0, tsm_bind(&self->tdi));
+		EXPECT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL)) {
+			TH_LOG("%s", arch_name(arch));
+		}
+		EXPECT_EQ(KNOB_TDISP_RUN, knob_tdisp(0));
+		/* and back to the foreign one, for the next */
+		ASSERT_EQ(0, tsm_unbind(&self->tdi));
+		ASSERT_EQ(0, tsm_disconnect(self->tdi.fn.bdf));
+		ASSERT_EQ(0, platform_tsm_of("tsm_foreign", tsm, sizeof(tsm)));
+		ASSERT_EQ(0, tsm_connect(self->tdi.fn.bdf, tsm));
+		ASSERT_EQ(0, tsm_bind(&self->tdi));
+	}
 }
 
 TEST_HARNESS_MAIN

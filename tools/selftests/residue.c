@@ -15,9 +15,11 @@ FIXTURE(residue)
 	int length;
 };
 
+FIXTURE_ON_EACH_ARCH(residue);
+
 FIXTURE_SETUP(residue)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, tsm_bind(&self->tdi));
 	self->length = tsm_object_whole(&self->tdi, IOMMU_TSM_OBJECT_CERTIFICATE, &self->object);
@@ -220,7 +222,7 @@ TEST_F(residue, of_a_failed_call)
 	} calls[] = {
 		{ "no vDEVICE", IOMMU_VDEVICE_TSM_REQ_READ_OBJECT, 0, 0x7ffffff0, sizeof(read),
 		  &read, 0, -ENOENT },
-		{ "other architecture", IOMMU_VDEVICE_TSM_REQ_READ_OBJECT, 2,
+		{ "other architecture", IOMMU_VDEVICE_TSM_REQ_READ_OBJECT, arch_other(variant->arch),
 		  self->tdi.vdevice_id, sizeof(read), &read, 0, -EINVAL },
 		{ "offset", IOMMU_VDEVICE_TSM_REQ_READ_OBJECT, 0, self->tdi.vdevice_id,
 		  sizeof(read), &read, self->length + 1, -EINVAL },

@@ -25,23 +25,24 @@ enum way {
 
 FIXTURE_VARIANT(revoked)
 {
+	enum arch arch;
 	enum way way;
 };
 
-FIXTURE_VARIANT_ADD(revoked, by_disconnect) { .way = DISCONNECT };
-FIXTURE_VARIANT_ADD(revoked, by_removal_of_the_firmware) { .way = FIRMWARE_REMOVED };
-FIXTURE_VARIANT_ADD(revoked, by_unbinding_its_driver) { .way = FIRMWARE_UNBOUND };
+FIXTURE_VARIANT_ON_EACH_ARCH(revoked, by_disconnect, .way = DISCONNECT);
+FIXTURE_VARIANT_ON_EACH_ARCH(revoked, by_removal_of_the_firmware, .way = FIRMWARE_REMOVED);
+FIXTURE_VARIANT_ON_EACH_ARCH(revoked, by_unbinding_its_driver, .way = FIRMWARE_UNBOUND);
 
 FIXTURE_SETUP(revoked)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	self->second = TDI_NONE;
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, tdi_open(&self->second, &self->vmm, 1, 0x11));
 	ASSERT_EQ(0, tsm_reach(&self->tdi, TSM_RUN));
 	ASSERT_EQ(0, tsm_bind(&self->second));
-	ASSERT_EQ(0, platform_firmware(self->firmware, sizeof(self->firmware)));
-	ASSERT_EQ(0, platform_tsm(self->tsm, sizeof(self->tsm)));
+	ASSERT_EQ(0, platform_firmware(variant->arch, self->firmware, sizeof(self->firmware)));
+	ASSERT_EQ(0, platform_tsm(variant->arch, self->tsm, sizeof(self->tsm)));
 }
 
 FIXTURE_TEARDOWN(revoked)
@@ -65,11 +66,11 @@ static int go_away(FIXTURE_DATA(revoked) *self, enum way way)
 	return -EINVAL;
 }
 
-static int come_back(FIXTURE_DATA(revoked) *self, enum way way)
+static int come_back(FIXTURE_DATA(revoked) *self, const FIXTURE_VARIANT(revoked) *variant)
 {
 	int ret = 0;
 
-	switch (way) {
+	switch (variant->way) {
 	case DISCONNECT:
 		break;
 	case FIRMWARE_REMOVED:
@@ -80,7 +81,7 @@ static int come_back(FIXTURE_DATA(revoked) *self, enum way way)
 		break;
 	}
 	if (!ret)
-		ret = platform_tsm(self->tsm, sizeof(self->tsm));
+		ret = platform_tsm(variant->arch, self->tsm, sizeof(self->tsm));
 	return ret ? ret : tsm_connect(self->tdi.fn.bdf, self->tsm);
 }
 
@@ -99,7 +100,7 @@ TEST_F(revoked, tdi_of_a_tsm)
 		EXPECT_EQ(-ENXIO, tsm_set_state(tdis[i], IOMMU_TSM_TDI_LOCKED, NULL));
 		EXPECT_EQ(0, tsm_unbind(tdis[i]));
 	}
-	ASSERT_EQ(0, come_back(self, variant->way));
+	ASSERT_EQ(0, come_back(self, variant));
 	for (size_t i = 0; i < ARRAY_SIZE(tdis); i++) {
 		/* nothing binds it again but somebody who asks for it */
 		EXPECT_EQ(-ENXIO, tsm_set_state(tdis[i], IOMMU_TSM_TDI_RUN, NULL));
@@ -114,7 +115,7 @@ TEST_F(revoked, tdi_of_a_tsm)
 TEST_F(revoked, tdi_and_nobody_noticed)
 {
 	ASSERT_EQ(0, go_away(self, variant->way));
-	ASSERT_EQ(0, come_back(self, variant->way));
+	ASSERT_EQ(0, come_back(self, variant));
 	EXPECT_EQ(-ENXIO, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
 	EXPECT_EQ(0, tsm_unbind(&self->tdi));
 	EXPECT_EQ(0, tsm_bind(&self->tdi));
@@ -128,7 +129,7 @@ TEST_F(revoked, vdevice_is_destroyed)
 {
 	ASSERT_EQ(0, go_away(self, variant->way));
 	EXPECT_EQ(0, tdi_destroy(&self->tdi));
-	ASSERT_EQ(0, come_back(self, variant->way));
+	ASSERT_EQ(0, come_back(self, variant));
 	ASSERT_EQ(0, tdi_alloc(&self->tdi, 0x10));
 	EXPECT_EQ(0, tsm_bind(&self->tdi));
 }
@@ -166,7 +167,7 @@ TEST_F(revoked, while_a_request_is_in_flight)
 		TH_LOG("result %d", flight.call.result);
 	}
 	EXPECT_EQ(-ENXIO, tsm_set_state(&self->second, IOMMU_TSM_TDI_RUN, NULL));
-	ASSERT_EQ(0, come_back(self, variant->way));
+	ASSERT_EQ(0, come_back(self, variant));
 	EXPECT_EQ(0, tsm_bind(&self->second));
 }
 
@@ -177,9 +178,11 @@ FIXTURE(removed)
 	struct tdi tdi;
 };
 
+FIXTURE_ON_EACH_ARCH(removed);
+
 FIXTURE_SETUP(removed)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	self->vmm = VMM_NONE;
 	self->tdi = TDI_NONE;
 	ASSERT_EQ(0, vmm_open(&self->vmm));
@@ -190,7 +193,7 @@ FIXTURE_TEARDOWN(removed)
 	tdi_close(&self->tdi);
 	vmm_close(&self->vmm);
 	EXPECT_EQ(0, sysfs_write("1", "/sys/bus/pci/rescan"));
-	EXPECT_EQ(0, platform_ready());
+	EXPECT_EQ(0, platform_ready(variant->arch));
 	TEARDOWN_PLATFORM();
 }
 
@@ -213,7 +216,7 @@ TEST_F(removed, device_security_manager)
 	EXPECT_EQ(0, tsm_unbind(&self->tdi));
 	EXPECT_EQ(KNOB_TDISP_UNLOCKED, knob_tdisp(1));
 	EXPECT_EQ(0, sysfs_write("1", "/sys/bus/pci/rescan"));
-	ASSERT_EQ(0, platform_ready());
+	ASSERT_EQ(0, platform_ready(variant->arch));
 	EXPECT_EQ(0, tsm_bind(&self->tdi));
 	EXPECT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
 }

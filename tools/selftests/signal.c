@@ -18,9 +18,11 @@ FIXTURE(interrupted)
 	struct tdi tdi;
 };
 
+FIXTURE_ON_EACH_ARCH(interrupted);
+
 FIXTURE_SETUP(interrupted)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 }
 
@@ -249,12 +251,12 @@ TEST_F(interrupted, by_a_kill)
 
 	ASSERT_EQ(0, tsm_bind(&self->tdi));
 	ASSERT_EQ(0, knob_set("fw-busy-ms", BUSY_MS));
-	calls = knob_count("rmi");
+	calls = knob_count("calls");
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid)
 		_exit(tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL) ? 1 : 0);
-	for (int i = 0; i < 200 && knob_count("rmi") == calls; i++)
+	for (int i = 0; i < 200 && knob_count("calls") == calls; i++)
 		clock_sleep_ms(10);
 	start = clock_seconds();
 	ASSERT_EQ(0, kill(pid, SIGKILL));

@@ -9,9 +9,11 @@ FIXTURE(slow)
 	struct tdi tdi;
 };
 
+FIXTURE_ON_EACH_ARCH(slow);
+
 FIXTURE_SETUP(slow)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, tsm_bind(&self->tdi));
 }

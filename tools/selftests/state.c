@@ -14,6 +14,7 @@ FIXTURE(state)
 /* From each state that can be reached, what each request of one gives. */
 FIXTURE_VARIANT(state)
 {
+	enum arch arch;
 	enum tsm_state from;
 	__u32 ask;
 	int result;
@@ -21,11 +22,9 @@ FIXTURE_VARIANT(state)
 };
 
 #define STEP(_from, _ask, _result, _to)						\
-	FIXTURE_VARIANT_ADD(state, from_##_from##_to_##_ask)			\
-	{									\
+	FIXTURE_VARIANT_ON_EACH_ARCH(state, from_##_from##_to_##_ask,		\
 		.from = TSM_##_from, .ask = IOMMU_TSM_TDI_##_ask,		\
-		.result = _result, .to = TSM_##_to,				\
-	}
+		.result = _result, .to = TSM_##_to)
 
 STEP(UNBOUND, UNLOCKED, -ENXIO, UNBOUND);
 STEP(UNBOUND, LOCKED, 0, LOCKED);
@@ -42,7 +41,7 @@ STEP(RUN, RUN, 0, RUN);
 
 FIXTURE_SETUP(state)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	if (variant->from != TSM_UNBOUND) {
 		ASSERT_EQ(0, tsm_reach(&self->tdi, variant->from));
@@ -71,16 +70,16 @@ static int tdisp_of(enum tsm_state state)
 TEST_F(state, step)
 {
 	__u64 code = TSM_CODE_UNTOUCHED;
-	long calls = knob_count("rmi");
+	long calls = knob_count("calls");
 
 	ASSERT_LE(0, calls);
 	EXPECT_EQ(variant->result, tsm_set_state(&self->tdi, variant->ask, &code));
 	EXPECT_EQ(0, code);
 	/* a step that there is not, or that is none, asks nothing of the firmware */
 	if (variant->from == variant->to) {
-		EXPECT_EQ(calls, knob_count("rmi"));
+		EXPECT_EQ(calls, knob_count("calls"));
 	} else {
-		EXPECT_LT(calls, knob_count("rmi"));
+		EXPECT_LT(calls, knob_count("calls"));
 	}
 	EXPECT_EQ(tdisp_of(variant->to), knob_tdisp(0));
 	EXPECT_STATE(variant->to, &self->tdi);
@@ -102,15 +101,14 @@ enum fault {
 
 FIXTURE_VARIANT(error)
 {
+	enum arch arch;
 	enum tsm_state from;
 	enum fault fault;
 };
 
 #define FAULT(_from, _fault)							\
-	FIXTURE_VARIANT_ADD(error, _fault##_while_##_from)			\
-	{									\
-		.from = TSM_##_from, .fault = _fault,				\
-	}
+	FIXTURE_VARIANT_ON_EACH_ARCH(error, _fault##_while_##_from,		\
+		.from = TSM_##_from, .fault = _fault)
 
 FAULT(LOCKED, RESET);
 FAULT(LOCKED, BUS_MASTER);
@@ -123,7 +121,7 @@ FAULT(RUN, IDE);
 
 FIXTURE_SETUP(error)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, tsm_reach(&self->tdi, variant->from));
 	switch (variant->fault) {
@@ -222,13 +220,15 @@ FIXTURE(host)
 	__u64 open_offset;
 };
 
+FIXTURE_ON_EACH_ARCH(host);
+
 FIXTURE_SETUP(host)
 {
 	struct report report;
 	unsigned char *bytes;
 	int length;
 
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, tsm_bind(&self->tdi));
 	length = tsm_object_whole(&self->tdi, IOMMU_TSM_OBJECT_INTERFACE_REPORT, &bytes);

@@ -35,13 +35,15 @@ FIXTURE(stream)
 	long available;
 };
 
+FIXTURE_ON_EACH_ARCH(stream);
+
 FIXTURE_SETUP(stream)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	if (!kmod_is_loaded(PORT_IDE))
 		SKIP(return, "the device is not below a root port with IDE");
 	ASSERT_EQ(0, function_find(&self->fn, 0));
-	ASSERT_EQ(0, platform_tsm(self->tsm, sizeof(self->tsm)));
+	ASSERT_EQ(0, platform_tsm(variant->arch, self->tsm, sizeof(self->tsm)));
 	ASSERT_EQ(0, stream_bridge(self->fn.bdf, self->bridge, sizeof(self->bridge)));
 	snprintf(self->at_tsm, sizeof(self->at_tsm), "/sys/class/tsm/%s", self->tsm);
 	ASSERT_EQ(0, tsm_disconnect(self->fn.bdf));
@@ -51,7 +53,7 @@ FIXTURE_SETUP(stream)
 
 FIXTURE_TEARDOWN(stream)
 {
-	EXPECT_EQ(0, platform_ready());
+	EXPECT_EQ(0, platform_ready(variant->arch));
 	TEARDOWN_PLATFORM();
 }
 
@@ -67,15 +69,15 @@ static int links(FIXTURE_DATA(stream) *self)
 		EXPECT_EQ(0, links(self));				\
 		EXPECT_EQ(self->available, stream_available(self->bridge)); \
 		/* that of the root port is a PDEV too */		\
-		EXPECT_EQ(0, knob_count("pdevs"));			\
-		EXPECT_EQ(0, knob_count("granules"));			\
+		EXPECT_EQ(0, knob_count("connections"));			\
+		EXPECT_EQ(0, knob_count("pages"));			\
 	} while (0)
 
 #define EXPECT_STREAM()							\
 	do {								\
 		EXPECT_EQ(2, links(self));				\
 		EXPECT_EQ(self->available - 1, stream_available(self->bridge)); \
-		EXPECT_EQ(2, knob_count("pdevs"));			\
+		EXPECT_EQ(2, knob_count("connections"));			\
 	} while (0)
 
 /* A register of selective stream 0 of a function, all ones if there is none. */
@@ -179,13 +181,13 @@ TEST_F_TIMEOUT(stream, goes_with_the_firmware, 120)
 {
 	char firmware[32];
 
-	ASSERT_EQ(0, platform_firmware(firmware, sizeof(firmware)));
+	ASSERT_EQ(0, platform_firmware(variant->arch, firmware, sizeof(firmware)));
 	ASSERT_EQ(0, tsm_connect(self->fn.bdf, self->tsm));
 	ASSERT_EQ(0, sysfs_write("1", SYSFS_PCI "/%s/remove", firmware));
 	EXPECT_EQ(0, stream_count(self->bridge, self->fn.bdf, NULL, 0));
 	EXPECT_EQ(self->available, stream_available(self->bridge));
 	ASSERT_EQ(0, sysfs_write("1", "/sys/bus/pci/rescan"));
-	ASSERT_EQ(0, platform_tsm(self->tsm, sizeof(self->tsm)));
+	ASSERT_EQ(0, platform_tsm(variant->arch, self->tsm, sizeof(self->tsm)));
 	ASSERT_EQ(0, tsm_connect(self->fn.bdf, self->tsm));
 	EXPECT_STREAM();
 }

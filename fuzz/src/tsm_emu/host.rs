@@ -11,8 +11,11 @@ use std::time::Instant;
 use tdisp::State;
 use tsm_emu::config_space::{bar, COMMAND};
 use tsm_emu::device::{Device, FUNCTIONS};
-use tsm_emu::firmware::rmm::{Ground, Kind, Rmm};
-use tsm_emu::firmware::References;
+use tsm_emu::firmware::ground::{Ground, Kind};
+use tsm_emu::firmware::references::{Reference, References};
+use tsm_emu::firmware::rmm::Rmm;
+use tsm_emu::firmware::root_ports::RootPorts;
+use tsm_emu::firmware::tsm::{Machine, Tsm};
 use tsm_emu::identity::Identity;
 use tsm_emu::knobs::{ExchangeKnobs, FirmwareKnobs};
 use tsm_wire::mailbox::X_COUNT;
@@ -100,25 +103,29 @@ pub(super) struct Host {
     pub(super) rmm: Rmm,
     pub(super) knobs: FirmwareKnobs,
     pub(super) memory: Memory,
+    root_ports: RootPorts,
+    references: References,
     now: Instant,
 }
 
 impl Host {
     pub(super) fn new() -> Self {
         static IDENTITY: LazyLock<Identity> = LazyLock::new(|| Identity::generate().unwrap());
-        let device = Device::new(IDENTITY.clone());
-        let references = References {
-            roots: vec![IDENTITY.root().to_vec()],
+        let device = Device::new(IDENTITY.clone(), 0, FUNCTIONS);
+        let reference = Reference {
+            root: device.root().to_vec(),
             measurements: device.reference_values(),
         };
         let mut host = Self {
-            rmm: Rmm::new(references),
+            rmm: Rmm::default(),
             knobs: FirmwareKnobs::default(),
             memory: Memory {
                 bytes: RefCell::new(vec![0; (PAGES * PAGE) as usize]),
                 delegated: RefCell::default(),
                 device: RefCell::new(device),
             },
+            root_ports: RootPorts::default(),
+            references: References(vec![reference]),
             now: Instant::now(),
         };
         for function in 0..FUNCTIONS {
@@ -149,7 +156,8 @@ impl Host {
     /// Writes control of the stream at both ends.
     pub(super) fn configure_stream(&mut self, enable: bool) {
         let value = u32::from(STREAM) << 24 | u32::from(enable);
-        self.rmm.root_port_mut().write(STREAM_CONTROL, value);
+        let root_port = self.root_ports.get_mut(0).unwrap();
+        root_port.write(STREAM_CONTROL, value);
         // The default stream.
         let value = value | 1 << 22;
         let control = self.ide() + STREAM_CONTROL;
@@ -204,9 +212,14 @@ impl Host {
         for (to, from) in registers[1..].iter_mut().zip(arguments) {
             *to = *from;
         }
-        let results = self
-            .rmm
-            .call(&self.memory, &mut self.knobs, self.now, &registers);
+        let mut machine = Machine {
+            ground: &self.memory,
+            root_ports: &mut self.root_ports,
+            references: &self.references,
+            knobs: &mut self.knobs,
+            now: self.now,
+        };
+        let results = self.rmm.call(&mut machine, &registers);
         assert!(results[4..].iter().all(|result| *result == 0));
         let [x0, x1, x2, x3, ..] = results;
         self.follow(&registers, x0, x1);

@@ -10,12 +10,14 @@ use spdm::{Carriage, Packet};
 use std::collections::BTreeMap;
 use tdisp::State;
 use tsm_emu::config_space::{bar, COMMAND};
-use tsm_emu::firmware::rmm::{Ground, Kind};
+use tsm_emu::firmware::ground::{Ground, Kind};
+use tsm_emu::firmware::tsm::Tsm;
 use tsm_emu::identity::Presented;
+use tsm_wire::detail::Detail;
 use tsm_wire::rmi::pdev::FLAG_CATEGORY_ROOT_PORT;
 use tsm_wire::rmi::rtt::{RangeDesc, FLAG_OUTPUT_SINGLE};
 use tsm_wire::rmi::{
-    AddrRange, CommStatus, Detail, DevCommEnter, DevCommExit, DevObject, ExitFlags, Fid, PdevState,
+    AddrRange, CommStatus, DevCommEnter, DevCommExit, DevObject, ExitFlags, Fid, PdevState,
     Protocol, Status, VdevParams, VdevState,
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
@@ -508,7 +510,7 @@ impl Rig {
         a[..arguments.len()].copy_from_slice(arguments);
         let counts = |rig: &Self| {
             let counts = rig.host.rmm.counts();
-            [counts.pdevs, counts.vdevs, counts.realms, counts.granules]
+            [counts.connections, counts.tdis, counts.vms, counts.pages]
         };
         let before = counts(self);
         let (status, results) = self.host.call(fid, &a);

@@ -3,12 +3,13 @@
 //! Granules and words that host and firmware exchange.
 
 use crate::Input;
+use tsm_wire::detail::Detail;
 use tsm_wire::rmi::pdev::{PdevParams, PdevState};
 use tsm_wire::rmi::rtt::RangeDesc;
 use tsm_wire::rmi::stream::PdevStreamParams;
 use tsm_wire::rmi::vdev::{VdevMeasureParams, VdevParams, VdevState};
 use tsm_wire::rmi::{
-    CommStatus, Detail, DevCommData, DevObject, ExitFlags, Fid, Protocol, Status, GRANULE_SIZE,
+    CommStatus, DevCommData, DevObject, ExitFlags, Fid, Protocol, Status, GRANULE_SIZE,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 

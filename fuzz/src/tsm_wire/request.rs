@@ -3,21 +3,27 @@
 //! Requests of guests: both forms, and what each says has to be all that it says.
 
 use crate::Input;
+use tsm_wire::guest_message::{Kind, HEADER_LEN, MSG_TYPE};
 use tsm_wire::object::ObjectType;
 use tsm_wire::op::{Op, TvmArch};
 use tsm_wire::refusal::Refusal;
 use tsm_wire::request::{Regen, Request, MMIO_GRANULE};
-use tsm_wire::scope::{cca, Scope};
+use tsm_wire::scope::{cca, decode, Scope};
 use tsm_wire::uapi;
 use zerocopy::IntoBytes;
 
 /// Form, operation or scope, then the payload.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    match input.byte() % 3 {
+    match input.byte() % 5 {
         0 => of_op(input.pick(&Op::ALL), input.rest()),
         1 => of_scope(input.word(), input.rest()),
-        _ => of_numbers(input.word(), input.word()),
+        2 => of_numbers(input.word(), input.word()),
+        3 => message_of_op(input.pick(&Op::ALL), input.rest()),
+        _ => {
+            let arch = input.pick(&[TvmArch::Sev, TvmArch::Tdx]);
+            of_other_scope(arch, input.word(), input.rest());
+        }
     }
 }
 
@@ -43,7 +49,44 @@ pub fn seeds() -> Vec<Vec<u8>> {
     for (scope, payload) in scoped {
         seeds.push([&[1][..], scope.as_bytes(), payload.as_bytes()].concat());
     }
+    // An SNP guest message of each type, under an operation and a scope of its own.
+    for (number, op, scope) in [(19, 0, 0u32), (21, 0, 1), (25, 2, 1)] {
+        let mut message = [0; HEADER_LEN];
+        message[MSG_TYPE] = number;
+        seeds.push([&[3, op][..], &message].concat());
+        seeds.push([&[4, 0][..], scope.as_bytes(), &message].concat());
+    }
+    seeds.push([&[4, 0][..], 1u32.as_bytes(), &[1]].concat());
     seeds
+}
+
+/// What a message says it is decides whether the operation carries it.
+fn message_of_op(op: Op, payload: &[u8]) {
+    match Request::decode_message(op, payload) {
+        Ok(Request::GuestMessage(kind)) => {
+            assert!(kind.is_of_op(op));
+            assert_eq!(Kind::of(payload), Ok(kind));
+            assert_eq!(payload[MSG_TYPE], kind as u8);
+        }
+        Ok(request) => panic!("{request:?}"),
+        Err(refusal) => assert_eq!(refusal, Refusal::Payload),
+    }
+}
+
+/// The scope form of architectures whose payloads are not those of the op form.
+fn of_other_scope(arch: TvmArch, scope: u32, payload: &[u8]) {
+    let Ok(scope) = Scope::try_from(scope) else {
+        return;
+    };
+    match decode(arch, scope, payload) {
+        Ok(Request::GuestMessage(kind)) => assert!(kind.is_of_scope(scope)),
+        Ok(request) => {
+            check(&request);
+            let either = request.is_read() || matches!(request, Request::RegenObject(_));
+            assert!(scope == Scope::StateChange || either);
+        }
+        Err(refusal) => assert_eq!(refusal, Refusal::Payload),
+    }
 }
 
 fn of_op(op: Op, payload: &[u8]) {
@@ -69,6 +112,7 @@ fn of_scope(scope: u32, payload: &[u8]) {
         Request::ObjectInfo(_) | Request::ReadObject { .. } => scope == Scope::Info,
         Request::ValidateMmio(_) | Request::SetTdiState(_) => scope == Scope::StateChange,
         Request::RegenObject(_) => true,
+        Request::GuestMessage(_) => false,
     };
     assert!(allowed, "{request:?} under {scope:?}");
     // Both forms say the same.
@@ -109,6 +153,7 @@ fn check(request: &Request) {
         }
         Request::SetTdiState(state) => assert!((*state as u32) < 3),
         Request::ReadObject { .. } | Request::ObjectInfo(_) => {}
+        Request::GuestMessage(kind) => panic!("{kind:?} is not asked for here"),
     }
     let reads = matches!(request, Request::ReadObject { .. } | Request::ObjectInfo(_));
     assert_eq!(request.is_read(), reads);
@@ -143,6 +188,7 @@ fn op_form(request: &Request) -> (Op, Vec<u8>) {
             (Op::RegenObject, raw.as_bytes().to_vec())
         }
         Request::ObjectInfo(object) => (Op::ObjectInfo, (object as u32).as_bytes().to_vec()),
+        Request::GuestMessage(_) => unreachable!("it has bytes of its own"),
     }
 }
 
@@ -162,5 +208,6 @@ fn scope_form(request: &Request) -> Vec<u8> {
         Request::RegenObject(_) => [[4u32, 0].as_bytes(), &op_form[8..]].concat(),
         Request::ValidateMmio(_) => typed(&[5, 0]),
         Request::SetTdiState(_) => typed(&[6]),
+        Request::GuestMessage(_) => unreachable!("it has bytes of its own"),
     }
 }

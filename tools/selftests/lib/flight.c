@@ -10,7 +10,7 @@ static int start(struct flight *flight, const struct tdi *tdi, unsigned long com
 		 unsigned int ms)
 {
 	double until = clock_seconds() + 5;
-	long calls = knob_count("rmi");
+	long calls = knob_count("calls");
 	int ret;
 
 	if (calls < 0)
@@ -21,7 +21,7 @@ static int start(struct flight *flight, const struct tdi *tdi, unsigned long com
 	ret = call_start(&flight->call, tdi->vmm->iommufd, command, &flight->req);
 	if (ret)
 		return ret;
-	while (knob_count("rmi") == calls)
+	while (knob_count("calls") == calls)
 		if (clock_seconds() > until)
 			return -ETIMEDOUT;
 	return call_is_done(&flight->call) ? -EALREADY : 0;

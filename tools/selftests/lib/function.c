@@ -17,30 +17,67 @@
 
 #include "sysfs.h"
 
+#define DEVICES 3
+#define DEVICE_NAME 10	/* of "0000:01:00.0" what is the same for a device */
+
+/* Where a function is: on which of the devices, and which of its functions. */
+static const struct {
+	unsigned int device;
+	char digit;
+} places[FUNCTION_COUNT] = { { 0, '0' }, { 0, '1' }, { 0, '2' }, { 1, '0' }, { 2, '0' } };
+
+static bool is_endpoint(const char *bdf)
+{
+	return strlen(bdf) == DEVICE_NAME + 2 &&
+	       sysfs_number(SYSFS_PCI "/%s/vendor", bdf) == FUNCTION_VENDOR &&
+	       sysfs_number(SYSFS_PCI "/%s/device", bdf) == FUNCTION_ENDPOINT;
+}
+
+/* Enter the device of @bdf into @devices, which are sorted as sysfs names them. */
+static int enter(char devices[DEVICES][DEVICE_NAME + 1], int count, const char *bdf)
+{
+	int at, i;
+
+	for (at = 0; at < count; at++) {
+		int order = strncmp(bdf, devices[at], DEVICE_NAME);
+
+		if (!order)
+			return count;
+		if (order < 0)
+			break;
+	}
+	if (count == DEVICES)
+		return count;
+	for (i = count; i > at; i--)
+		memcpy(devices[i], devices[i - 1], sizeof(devices[i]));
+	memcpy(devices[at], bdf, DEVICE_NAME);
+	devices[at][DEVICE_NAME] = '\0';
+	return count + 1;
+}
+
 int function_find(struct function *fn, unsigned int number)
 {
-	DIR *dir = opendir(SYSFS_PCI);
+	char devices[DEVICES][DEVICE_NAME + 1];
 	struct dirent *d;
-	int ret = -ENODEV;
+	int count = 0;
+	DIR *dir;
 
 	fn->vfio = -1;
 	fn->dev_id = 0;
+	if (number >= FUNCTION_COUNT)
+		return -ENODEV;
+	dir = opendir(SYSFS_PCI);
 	if (!dir)
 		return -errno;
-	while ((d = readdir(dir))) {
-		size_t len = strlen(d->d_name);
-
-		if (len != 12 || d->d_name[len - 1] != (char)('0' + number))
-			continue;
-		if (sysfs_number(SYSFS_PCI "/%s/vendor", d->d_name) != FUNCTION_VENDOR ||
-		    sysfs_number(SYSFS_PCI "/%s/device", d->d_name) != FUNCTION_ENDPOINT)
-			continue;
-		memcpy(fn->bdf, d->d_name, len + 1);
-		ret = 0;
-		break;
-	}
+	while ((d = readdir(dir)))
+		if (is_endpoint(d->d_name))
+			count = enter(devices, count, d->d_name);
 	closedir(dir);
-	return ret;
+	if ((int)places[number].device >= count)
+		return -ENODEV;
+	snprintf(fn->bdf, sizeof(fn->bdf), "%s.%c", devices[places[number].device],
+		 places[number].digit);
+	return sysfs_has(SYSFS_PCI "/%s", fn->bdf) ? 0 : -ENODEV;
 }
 
 static bool is_taken(const struct function *fn)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A PCI function of the emulated endpoint, and its VFIO device.
+ * A PCI function of the emulated devices, and its VFIO device.
  * What returns int returns 0 or a negative errno.
  */
 #ifndef SELFTEST_FUNCTION_H
@@ -13,10 +13,17 @@
 
 #define FUNCTION_VENDOR 0x1234
 #define FUNCTION_ENDPOINT 0x7de0
-#define FUNCTION_FIRMWARE 0x7d50
 
-/* How many functions the endpoint has. */
-#define FUNCTION_COUNT 3
+/*
+ * Functions are numbered across the devices: 0 to 2 are those of the first, and
+ * the second and the third have one each. Function 0 of a device holds its device
+ * security manager, by which all of it is connected.
+ */
+#define FUNCTION_COUNT 5
+#define FUNCTION_OF_DEVICE_1 3
+#define FUNCTION_OF_DEVICE_2 4
+/* How many functions the first device has. */
+#define FUNCTIONS_OF_DEVICE_0 FUNCTION_OF_DEVICE_1
 #define FUNCTION_BARS 6
 
 struct function {
@@ -31,7 +38,7 @@ struct bar {
 	__u64 size;
 };
 
-/* Find physical function @number of the endpoint. */
+/* Find function @number, also where others of its device are not there. */
 int function_find(struct function *fn, unsigned int number);
 
 /* Give it to vfio-pci, by driver_override. Nothing to do if it is there. */

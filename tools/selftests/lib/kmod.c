@@ -15,6 +15,8 @@ const char *const kmod_stack[KMOD_COUNT] = {
 	"iommufd_tsm_core",
 	"pci_tsm",
 	"pci_tsm_cca",
+	"pci_tsm_sev",
+	"pci_tsm_tdx",
 	"iommufd_tsm",
 };
 

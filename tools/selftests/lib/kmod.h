@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 /* The modules of the project, each after those that it needs. */
-#define KMOD_COUNT 4
+#define KMOD_COUNT 6
 extern const char *const kmod_stack[KMOD_COUNT];
 
 /* finit_module(2) of the file of this name; @parameters may be "". */

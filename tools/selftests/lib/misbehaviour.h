@@ -29,16 +29,15 @@ enum step {
 /* What is done wrong, and in which step. */
 FIXTURE_VARIANT(misbehave)
 {
+	enum arch arch;
 	enum step step;
 	const char *knob;
 	unsigned long value;
 };
 
 #define WRONG(_step, _name, _knob, _value)					\
-	FIXTURE_VARIANT_ADD(misbehave, _step##_##_name)				\
-	{									\
-		.step = _step, .knob = _knob, .value = _value,			\
-	}
+	FIXTURE_VARIANT_ON_EACH_ARCH(misbehave, _step##_##_name,		\
+		.step = _step, .knob = _knob, .value = _value)
 
 #define WRONG_IN_EVERY_STEP(_name, _knob, _value)				\
 	WRONG(CONNECT, _name, _knob, _value);					\
@@ -50,7 +49,7 @@ FIXTURE_VARIANT(misbehave)
 
 FIXTURE_SETUP(misbehave)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 }
 
@@ -174,12 +173,12 @@ static void at_unbind(struct __test_metadata *_metadata, const struct tdi *tdi)
 }
 
 /* The connection fails, and the next one is good. */
-static void at_connect(struct __test_metadata *_metadata, const struct tdi *tdi, const char *knob,
-		       unsigned long value)
+static void at_connect(struct __test_metadata *_metadata, enum arch arch, const struct tdi *tdi,
+		       const char *knob, unsigned long value)
 {
 	char tsm[32];
 
-	ASSERT_EQ(0, platform_tsm(tsm, sizeof(tsm)));
+	ASSERT_EQ(0, platform_tsm(arch, tsm, sizeof(tsm)));
 	ASSERT_EQ(0, tsm_disconnect(tdi->fn.bdf));
 	ASSERT_EQ(0, knob_set(knob, value));
 	EXPECT_GT(0, tsm_connect(tdi->fn.bdf, tsm));
@@ -193,7 +192,7 @@ TEST_F_TIMEOUT(misbehave, is_survived, 70)
 {
 	switch (variant->step) {
 	case CONNECT:
-		at_connect(_metadata, &self->tdi, variant->knob, variant->value);
+		at_connect(_metadata, variant->arch, &self->tdi, variant->knob, variant->value);
 		break;
 	case BIND:
 		ASSERT_EQ(0, knob_set(variant->knob, variant->value));

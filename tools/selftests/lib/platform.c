@@ -16,16 +16,21 @@
 
 #define TSM_CLASS "/sys/class/tsm"
 
-const char *platform_missing(void)
+const char *platform_missing(enum arch arch)
 {
+	static char why[128];
+	char bdf[32];
 	struct function fn;
 	int i;
 
 	if (geteuid())
 		return "must be run as root";
 	for (i = 0; i < KMOD_COUNT; i++)
-		if (!kmod_is_loaded(kmod_stack[i]) && !kmod_exists(kmod_stack[i]))
-			return "a module of the project is neither loaded nor in /lib/modules/tsm";
+		if (!kmod_is_loaded(kmod_stack[i]) && !kmod_exists(kmod_stack[i])) {
+			snprintf(why, sizeof(why),
+				 "%s is neither loaded nor in /lib/modules/tsm", kmod_stack[i]);
+			return why;
+		}
 	if (access("/dev/iommu", F_OK))
 		return "no /dev/iommu";
 	if (access("/dev/kvm", F_OK))
@@ -34,10 +39,15 @@ const char *platform_missing(void)
 		return "no PCI function 1234:7de0: not the emulated platform";
 	if (access("/dev/ttyS1", F_OK))
 		return "no /dev/ttyS1: the emulated platform has no control line";
+	if (arch != ARCH_NONE && platform_firmware(arch, bdf, sizeof(bdf))) {
+		snprintf(why, sizeof(why), "no PCI function %04x:%04x: the platform has no firmware of %s",
+			 FUNCTION_VENDOR, arch_firmware(arch), arch_name(arch));
+		return why;
+	}
 	return NULL;
 }
 
-int platform_firmware(char *bdf, size_t size)
+int platform_firmware(enum arch arch, char *bdf, size_t size)
 {
 	DIR *dir = opendir(SYSFS_PCI);
 	struct dirent *d;
@@ -49,7 +59,7 @@ int platform_firmware(char *bdf, size_t size)
 		if (d->d_name[0] == '.')
 			continue;
 		if (sysfs_number(SYSFS_PCI "/%s/vendor", d->d_name) != FUNCTION_VENDOR ||
-		    sysfs_number(SYSFS_PCI "/%s/device", d->d_name) != FUNCTION_FIRMWARE)
+		    sysfs_number(SYSFS_PCI "/%s/device", d->d_name) != arch_firmware(arch))
 			continue;
 		snprintf(bdf, size, "%s", d->d_name);
 		ret = 0;
@@ -90,10 +100,10 @@ int platform_tsm_of(const char *parent, char *tsm, size_t size)
 	return ret;
 }
 
-int platform_tsm(char *tsm, size_t size)
+int platform_tsm(enum arch arch, char *tsm, size_t size)
 {
 	char bdf[32];
-	int ret = platform_firmware(bdf, sizeof(bdf));
+	int ret = platform_firmware(arch, bdf, sizeof(bdf));
 
 	return ret ? ret : platform_tsm_of(bdf, tsm, size);
 }
@@ -104,10 +114,28 @@ static int failed(const char *what, int err)
 	return err;
 }
 
-static int bring(int renew)
+/* Connect the device of @fn to @want and no other TSM, or to none if that is "". */
+static int connect_to(const struct function *fn, const char *want)
 {
-	char want[32], have[32];
+	char have[32] = "";
+	int ret;
+
+	ret = tsm_connected(fn->bdf, have, sizeof(have));
+	if (ret < 0)
+		return failed("reading tsm/connect", ret);
+	if (!strcmp(have, want))
+		return 0;
+	ret = tsm_disconnect(fn->bdf);
+	if (ret)
+		return failed("disconnecting", ret);
+	ret = want[0] ? tsm_connect(fn->bdf, want) : 0;
+	return ret ? failed("connecting", ret) : 0;
+}
+
+int platform_ready(enum arch arch)
+{
 	struct function fn;
+	char tsm[32];
 	int ret;
 
 	ret = kmod_load_stack();
@@ -116,35 +144,17 @@ static int bring(int renew)
 	ret = knob_reset();
 	if (ret)
 		return failed("resetting the knobs", ret);
+	/* those after the first device; there may be fewer than that */
+	for (int i = FUNCTION_OF_DEVICE_1; !ret && i < FUNCTION_COUNT; i++)
+		if (!function_find(&fn, i))
+			ret = connect_to(&fn, "");
+	if (ret || arch == ARCH_NONE)
+		return ret;
 	ret = function_find(&fn, 0);
 	if (ret)
 		return failed("finding the endpoint", ret);
-	ret = platform_tsm(want, sizeof(want));
+	ret = platform_tsm(arch, tsm, sizeof(tsm));
 	if (ret)
 		return failed("finding the TSM of the firmware function", ret);
-	ret = tsm_connected(fn.bdf, have, sizeof(have));
-	if (ret < 0)
-		return failed("reading tsm/connect", ret);
-	if (ret > 0 && (renew || strcmp(have, want))) {
-		ret = tsm_disconnect(fn.bdf);
-		if (ret)
-			return failed("disconnecting", ret);
-		have[0] = '\0';
-	}
-	if (!have[0]) {
-		ret = tsm_connect(fn.bdf, want);
-		if (ret)
-			return failed("connecting", ret);
-	}
-	return 0;
-}
-
-int platform_ready(void)
-{
-	return bring(0);
-}
-
-int platform_renew(void)
-{
-	return bring(1);
+	return connect_to(&fn, tsm);
 }
