@@ -127,7 +127,7 @@ static void object(struct run *run, __u32 type, const char *length_name, const c
 	free(bytes);
 }
 
-/* Of a report: how it is locked is the TSM's choice, what there is of it is not. */
+/* Of a report: how the interface is locked, and what there is of it. */
 static void report(struct run *run)
 {
 	unsigned char *bytes;
@@ -137,7 +137,7 @@ static void report(struct run *run)
 
 	result(run, "report: length", length);
 	result(run, "report: well formed", ret);
-	note(run, ANY, "report: interface info", "%#06x", parsed.interface_info);
+	note(run, SAME, "report: interface info", "%#06x", parsed.interface_info);
 	note(run, SAME, "report: ranges", "%u", parsed.ranges);
 	digest(run, "report: their digest", (unsigned char *)parsed.range, sizeof(parsed.range));
 	free(bytes);
