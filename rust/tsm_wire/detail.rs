@@ -50,6 +50,8 @@ word_enum! {
         Insecure = 7,
         /// The device wants to be asked later, too often or too much later.
         NotReady = 8,
+        /// The host's own: a page, or an address of the VM, is in use in the VM already.
+        Occupied = 9,
     }
 }
 
