@@ -49,6 +49,11 @@ impl<'a> IdeStream<'a> {
         self.stream.root_port()
     }
 
+    /// The register block of the root port that it has, link streams counted first.
+    pub fn root_port_block(&self) -> u8 {
+        self.stream.root_port_block()
+    }
+
     /// Bus addresses that the root port reaches by the stream, ascending: first, and last.
     pub fn memory(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let mut after = None;

@@ -150,6 +150,19 @@ impl<'a> Stream<'a> {
         self.root_port
     }
 
+    /// The register block of the root port that it has, link streams counted first.
+    pub fn root_port_block(&self) -> u8 {
+        // SAFETY: The descriptor is ours, and not changed after `set_up`.
+        let settings = unsafe { &*self.ide.as_ptr() };
+        // SAFETY: The root port lives as long as the stream. The kernel wrote the field when it
+        // found the port, and never again.
+        let links = unsafe { (*raw_pci(self.root_port)).nr_link_ide };
+        settings
+            .partner
+            .get(bindings::pci_ide_partner_select_PCI_IDE_RP as usize)
+            .map_or(0, |port| links.wrapping_add(port.stream_index))
+    }
+
     /// Bus addresses of the device that the root port reaches by the stream: first, and last.
     pub fn memory(&self) -> impl Iterator<Item = (u64, u64)> {
         // SAFETY: The descriptor is ours, and not changed after `set_up`.

@@ -17,6 +17,7 @@
 //! | [`doe`] | data object exchange |
 //! | [`ide`] | encryption of the link to a device |
 //! | [`bar`] | memory of a PCI function |
+//! | [`location`] | where a PCI function is |
 //! | [`granule`] | memory that firmware may be given |
 //! | [`module`] | references to modules |
 //! | [`pci_id`] | ids of PCI functions |
@@ -32,6 +33,7 @@ pub mod doe;
 pub mod granule;
 pub mod ide;
 pub mod link;
+pub mod location;
 pub mod module;
 pub mod pci_id;
 pub mod redirect;

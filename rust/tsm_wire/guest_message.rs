@@ -28,13 +28,20 @@ pub enum Kind {
     TdiInfo = 19,
     /// `TIO_MSG_MMIO_VALIDATE_REQ`: pages of MMIO are the guest's, or are not.
     MmioValidate = 21,
+    /// `TIO_MSG_MMIO_CONFIG_REQ`: attributes of a range of MMIO.
+    MmioConfig = 23,
     /// `TIO_MSG_SDTE_WRITE_REQ`: the secure device table entry, by which DMA is possible or not.
     SdteWrite = 25,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 3] = [Kind::TdiInfo, Kind::MmioValidate, Kind::SdteWrite];
+    pub const ALL: [Kind; 4] = [
+        Kind::TdiInfo,
+        Kind::MmioValidate,
+        Kind::MmioConfig,
+        Kind::SdteWrite,
+    ];
 
     /// Of this message.
     ///
@@ -57,7 +64,7 @@ impl Kind {
     pub const fn is_of_op(self, op: Op) -> bool {
         match self {
             Kind::TdiInfo => false,
-            Kind::MmioValidate => matches!(op, Op::ValidateMmio),
+            Kind::MmioValidate | Kind::MmioConfig => matches!(op, Op::ValidateMmio),
             Kind::SdteWrite => matches!(op, Op::SevEnableDma | Op::SevDisableDma),
         }
     }
@@ -66,7 +73,9 @@ impl Kind {
     pub const fn is_of_scope(self, scope: Scope) -> bool {
         match self {
             Kind::TdiInfo => matches!(scope, Scope::Info),
-            Kind::MmioValidate | Kind::SdteWrite => matches!(scope, Scope::StateChange),
+            Kind::MmioValidate | Kind::MmioConfig | Kind::SdteWrite => {
+                matches!(scope, Scope::StateChange)
+            }
         }
     }
 }
@@ -97,8 +106,9 @@ mod tests {
     fn types_are_those_of_tio_requests() {
         assert_eq!(Kind::of(&header(19)), Ok(Kind::TdiInfo));
         assert_eq!(Kind::of(&header(21)), Ok(Kind::MmioValidate));
+        assert_eq!(Kind::of(&header(23)), Ok(Kind::MmioConfig));
         assert_eq!(Kind::of(&header(25)), Ok(Kind::SdteWrite));
-        for number in (0..=u8::MAX).filter(|n| ![19, 21, 25].contains(n)) {
+        for number in (0..=u8::MAX).filter(|n| ![19, 21, 23, 25].contains(n)) {
             assert_eq!(Kind::of(&header(number)), Err(Refusal::Payload), "{number}");
         }
     }
@@ -119,7 +129,7 @@ mod tests {
             for kind in Kind::ALL {
                 let carried = matches!(
                     (op, kind),
-                    (Op::ValidateMmio, Kind::MmioValidate)
+                    (Op::ValidateMmio, Kind::MmioValidate | Kind::MmioConfig)
                         | (Op::SevEnableDma | Op::SevDisableDma, Kind::SdteWrite)
                 );
                 assert_eq!(kind.is_of_op(op), carried, "{op:?} {kind:?}");

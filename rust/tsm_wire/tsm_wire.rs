@@ -21,6 +21,7 @@
 //! | [`word`] | words of firmware interfaces that have a few values |
 //! | [`rmi`] | the CCA command set |
 //! | [`sev`] | the SEV command set |
+//! | [`tdx`] | the calls of TDX Connect |
 
 #![cfg_attr(not(any(test, MODULE)), no_std)]
 #![forbid(unsafe_code)]
@@ -46,5 +47,6 @@ pub mod rmi;
 pub mod scope;
 pub mod sev;
 pub mod tdi;
+pub mod tdx;
 pub mod uapi;
 pub mod word;

@@ -9,6 +9,7 @@
 
 #include "lib/fence.h"
 #include "lib/fixture.h"
+#include "lib/scope.h"
 
 #define NO_VDEVICE 0x7ffffff0
 
@@ -426,16 +427,13 @@ TEST_F(reply, that_cannot_be_written)
 
 TEST_F(reply, readonly_scope_form_works)
 {
-	struct iommu_tsm_cca_scope_set_tdi_state run = {
-		.req_type = IOMMU_TSM_CCA_SCOPE_SET_TDI_STATE,
-		.state = IOMMU_TSM_TDI_RUN,
-	};
+	struct scope_payload run = scope_set_state(variant->arch, IOMMU_TSM_TDI_RUN);
 	struct iommu_vdevice_tsm_scope_req req = {
 		.size = sizeof(req),
 		.vdevice_id = self->tdi.vdevice_id,
 		.scope = IOMMU_VDEVICE_TSM_SCOPE_PCI_STATE_CHANGE,
-		.req_len = sizeof(run),
-		.req_uptr = (uintptr_t)&run,
+		.req_len = run.len,
+		.req_uptr = (uintptr_t)run.bytes,
 	};
 
 	EXPECT_EQ(0, tsm_ioctl_req(self->vmm.iommufd, fence_readonly(&req, sizeof(req))));

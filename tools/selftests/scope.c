@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The 40-byte form of IOMMU_VDEVICE_TSM_REQ, with the payloads that CCA had for it. */
+/*
+ * The 40-byte form of IOMMU_VDEVICE_TSM_REQ, as far as it is the same for all. What
+ * may be in its payload is in scope_cca.c, scope_tdx.c and guest_message.c.
+ */
 #include "lib/fence.h"
 #include "lib/fixture.h"
-#include "lib/report.h"
+#include "lib/scope.h"
 
 #define NO_VDEVICE 0x7ffffff0
 #define INFO IOMMU_VDEVICE_TSM_SCOPE_PCI_INFO
@@ -12,13 +15,18 @@ FIXTURE(scope)
 {
 	struct vmm vmm;
 	struct tdi tdi;
+	struct scope_payload run, unlock;
 };
+
+FIXTURE_ON_EACH_ARCH(scope);
 
 FIXTURE_SETUP(scope)
 {
-	SETUP_PLATFORM();
+	SETUP_PLATFORM(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, tsm_bind(&self->tdi));
+	self->run = scope_set_state(variant->arch, IOMMU_TSM_TDI_RUN);
+	self->unlock = scope_set_state(variant->arch, IOMMU_TSM_TDI_UNLOCKED);
 }
 
 FIXTURE_TEARDOWN(scope)
@@ -28,185 +36,52 @@ FIXTURE_TEARDOWN(scope)
 	TEARDOWN_PLATFORM();
 }
 
-static int set_state(const struct tdi *tdi, __u32 scope, __u32 state)
+static int ask(const struct tdi *tdi, __u32 scope, const struct scope_payload *payload)
 {
-	struct iommu_tsm_cca_scope_set_tdi_state req = {
-		.req_type = IOMMU_TSM_CCA_SCOPE_SET_TDI_STATE,
-		.state = state,
-	};
-
-	return tsm_scope(tdi, scope, &req, sizeof(req), NULL, 0);
+	return tsm_scope(tdi, scope, payload->bytes, payload->len, NULL, 0);
 }
 
-static int object_size(const struct tdi *tdi, __u32 scope, __u32 type, __u32 *length)
+TEST_F(scope, runs_and_unlocks)
 {
-	struct iommu_tsm_cca_scope_object_size req = {
-		.req_type = IOMMU_TSM_CCA_SCOPE_OBJECT_SIZE,
-		.object_type = type,
-	};
-
-	return tsm_scope(tdi, scope, &req, sizeof(req), length, sizeof(*length));
-}
-
-static int object_read(const struct tdi *tdi, __u32 scope, __u32 type, __u64 offset, void *buf,
-		       __u32 len)
-{
-	struct iommu_tsm_cca_scope_object_read req = {
-		.req_type = IOMMU_TSM_CCA_SCOPE_OBJECT_READ,
-		.object_type = type,
-		.offset = offset,
-	};
-
-	return tsm_scope(tdi, scope, &req, sizeof(req), buf, len);
-}
-
-static int map(const struct tdi *tdi, __u32 scope, __u64 gpa, __u64 pa)
-{
-	struct iommu_tsm_cca_scope_vdev_map req = {
-		.req_type = IOMMU_TSM_CCA_SCOPE_VDEV_MAP,
-		.mmio = { .gpa_base = gpa, .gpa_top = gpa + 4096, .pa_base = pa },
-	};
-
-	return tsm_scope(tdi, scope, &req, sizeof(req), NULL, 0);
-}
-
-static int regen_report(const struct tdi *tdi, __u32 scope)
-{
-	__u32 req = IOMMU_TSM_CCA_SCOPE_UPDATE_INTERFACE_REPORT;
-
-	return tsm_scope(tdi, scope, &req, sizeof(req), NULL, 0);
-}
-
-static int regen_measurements(const struct tdi *tdi, __u32 scope, __u64 flags, const void *nonce)
-{
-	struct iommu_tsm_cca_scope_update_measurements req = {
-		.req_type = IOMMU_TSM_CCA_SCOPE_UPDATE_MEASUREMENTS,
-		.flags = flags,
-		.nonce_uptr = (uintptr_t)nonce,
-	};
-
-	return tsm_scope(tdi, scope, &req, sizeof(req), NULL, 0);
-}
-
-TEST_F(scope, whole_flow)
-{
-	unsigned char *bytes, *same;
-	struct report report;
-	__u32 length = 0;
-	struct bar bar;
-	int len;
-
-	EXPECT_EQ(0, set_state(&self->tdi, STATE_CHANGE, IOMMU_TSM_TDI_UNLOCKED));
-	EXPECT_EQ(0, set_state(&self->tdi, STATE_CHANGE, IOMMU_TSM_TDI_LOCKED));
-	ASSERT_EQ(0, object_size(&self->tdi, INFO, IOMMU_TSM_OBJECT_INTERFACE_REPORT, &length));
-	ASSERT_LT(0, length);
-	bytes = fence_zeroes(length);
-	EXPECT_EQ(0, object_read(&self->tdi, INFO, IOMMU_TSM_OBJECT_INTERFACE_REPORT, 0, bytes,
-				 length));
-	EXPECT_EQ(0, report_parse(&report, bytes, length));
-	len = tsm_object_whole(&self->tdi, IOMMU_TSM_OBJECT_INTERFACE_REPORT, &same);
-	ASSERT_EQ(length, len);
-	EXPECT_EQ(0, memcmp(bytes, same, length));
-	ASSERT_EQ(0, function_bar(&self->tdi.fn, 0, &bar));
-	EXPECT_EQ(0, map(&self->tdi, STATE_CHANGE, 0x100000000, bar.start));
-	EXPECT_EQ(0, set_state(&self->tdi, STATE_CHANGE, IOMMU_TSM_TDI_RUN));
+	EXPECT_EQ(0, ask(&self->tdi, STATE_CHANGE, &self->run));
 	EXPECT_EQ(KNOB_TDISP_RUN, knob_tdisp(0));
 	EXPECT_STATE(TSM_RUN, &self->tdi);
-	EXPECT_EQ(0, set_state(&self->tdi, STATE_CHANGE, IOMMU_TSM_TDI_UNLOCKED));
+	EXPECT_EQ(0, ask(&self->tdi, STATE_CHANGE, &self->unlock));
+	EXPECT_EQ(KNOB_TDISP_UNLOCKED, knob_tdisp(0));
 	EXPECT_STATE(TSM_UNLOCKED, &self->tdi);
+	EXPECT_EQ(-EPROTO, ask(&self->tdi, STATE_CHANGE, &self->run));
+	/* the op form goes on where this one was */
+	EXPECT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_LOCKED, NULL));
+	EXPECT_EQ(0, ask(&self->tdi, STATE_CHANGE, &self->run));
+	EXPECT_STATE(TSM_RUN, &self->tdi);
 }
 
-TEST_F(scope, every_object)
-{
-	for (__u32 type = IOMMU_TSM_OBJECT_VCA; type <= IOMMU_TSM_OBJECT_INTERFACE_REPORT; type++) {
-		unsigned char *want, got[32];
-		__u32 length = 0;
-		int len;
-
-		EXPECT_EQ(0, object_size(&self->tdi, INFO, type, &length));
-		len = tsm_object_whole(&self->tdi, type, &want);
-		EXPECT_EQ(length, len);
-		if (len < (int)sizeof(got))
-			continue;
-		EXPECT_EQ(0, object_read(&self->tdi, INFO, type, length - sizeof(got), got,
-					 sizeof(got)));
-		EXPECT_EQ(0, memcmp(want + length - sizeof(got), got, sizeof(got)));
-	}
-}
-
-TEST_F(scope, residue)
-{
-	__u32 length = 0;
-	char buf[4096];
-
-	ASSERT_EQ(0, object_size(&self->tdi, INFO, IOMMU_TSM_OBJECT_VCA, &length));
-	ASSERT_LT(16, length);
-	ASSERT_GT(sizeof(buf), length);
-	EXPECT_EQ(sizeof(buf) - length,
-		  object_read(&self->tdi, INFO, IOMMU_TSM_OBJECT_VCA, 0, buf, sizeof(buf)));
-	EXPECT_EQ(sizeof(buf) - 1, object_read(&self->tdi, INFO, IOMMU_TSM_OBJECT_VCA, length - 1,
-					       buf, sizeof(buf)));
-}
-
-/* Reading is INFO; what changes the TDI is STATE_CHANGE; making anew is either. */
-TEST_F(scope, covers_what_it_says)
-{
-	unsigned char nonce[32] = { 1 };
-	__u32 length;
-	struct bar bar;
-	char buf[16];
-
-	ASSERT_EQ(0, function_bar(&self->tdi.fn, 0, &bar));
-	EXPECT_EQ(-EINVAL, set_state(&self->tdi, INFO, IOMMU_TSM_TDI_RUN));
-	EXPECT_EQ(-EINVAL, set_state(&self->tdi, INFO, IOMMU_TSM_TDI_LOCKED));
-	EXPECT_EQ(-EINVAL, map(&self->tdi, INFO, 0x100000000, bar.start));
-	EXPECT_EQ(-EINVAL, object_size(&self->tdi, STATE_CHANGE, IOMMU_TSM_OBJECT_VCA, &length));
-	EXPECT_EQ(-EINVAL, object_read(&self->tdi, STATE_CHANGE, IOMMU_TSM_OBJECT_VCA, 0, buf,
-				       sizeof(buf)));
-	EXPECT_EQ(0, regen_report(&self->tdi, INFO));
-	EXPECT_EQ(0, regen_report(&self->tdi, STATE_CHANGE));
-	EXPECT_EQ(0, regen_measurements(&self->tdi, INFO, 0, nonce));
-	EXPECT_EQ(0, regen_measurements(&self->tdi, STATE_CHANGE, 1, NULL));
-	EXPECT_STATE(TSM_LOCKED, &self->tdi);
-}
-
+/* A state is changed under STATE_CHANGE and under nothing else. */
 TEST_F(scope, that_is_refused)
 {
 	static const __u32 scopes[] = {
-		IOMMU_VDEVICE_TSM_SCOPE_PCI_DEBUG_READ, IOMMU_VDEVICE_TSM_SCOPE_PCI_DEBUG_WRITE,
-		4, 0x100, 0x10001, 0x80000000, 0xffffffff,
+		INFO, IOMMU_VDEVICE_TSM_SCOPE_PCI_DEBUG_READ,
+		IOMMU_VDEVICE_TSM_SCOPE_PCI_DEBUG_WRITE, 4, 0x100, 0x10001, 0x80000000, 0xffffffff,
 	};
-	__u32 length;
 
 	for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
-		EXPECT_EQ(-EINVAL, object_size(&self->tdi, scopes[i], IOMMU_TSM_OBJECT_VCA,
-					       &length)) {
+		EXPECT_EQ(-EINVAL, ask(&self->tdi, scopes[i], &self->run)) {
 			TH_LOG("scope %#x", scopes[i]);
 		}
-		EXPECT_EQ(-EINVAL, set_state(&self->tdi, scopes[i], IOMMU_TSM_TDI_RUN));
 	}
 	EXPECT_STATE(TSM_LOCKED, &self->tdi);
 }
 
-/* A type, then exactly what belongs to it. */
-TEST_F(scope, payload_of_another_length)
+/* What another architecture has for it means nothing here. */
+TEST_F(scope, payload_of_another_architecture)
 {
-	static const __u32 sizes[] = { 0, 8, 16, 4, 24, 32, 8 };
-	char *end = (char *)fence_zeroes(64) + 64;
+	for (enum arch arch = ARCH_CCA; arch < ARCH_END; arch++) {
+		struct scope_payload run = scope_set_state(arch, IOMMU_TSM_TDI_RUN);
 
-	for (__u32 type = 0; type < 9; type++) {
-		for (__u32 len = 1; len <= 64; len++) {
-			char *at = end - len;
-
-			memset(at, 0, len);
-			memcpy(at, &type, len < sizeof(type) ? len : sizeof(type));
-			if (type < ARRAY_SIZE(sizes) && len == sizes[type])
-				continue;
-			for (__u32 scope = INFO; scope <= STATE_CHANGE; scope++) {
-				EXPECT_EQ(-EINVAL, tsm_scope(&self->tdi, scope, at, len, NULL, 0)) {
-					TH_LOG("type %u with %u bytes", type, len);
-				}
-			}
+		if (arch == variant->arch)
+			continue;
+		EXPECT_EQ(-EINVAL, ask(&self->tdi, STATE_CHANGE, &run)) {
+			TH_LOG("%s", arch_name(arch));
 		}
 	}
 	EXPECT_STATE(TSM_LOCKED, &self->tdi);
@@ -218,35 +93,7 @@ TEST_F(scope, empty_payload)
 
 	EXPECT_EQ(-EINVAL, tsm_scope(&self->tdi, INFO, NULL, 0, NULL, 0));
 	EXPECT_EQ(-EINVAL, tsm_scope(&self->tdi, INFO, NULL, 0, buf, sizeof(buf)));
-}
-
-TEST_F(scope, payload_without_a_meaning)
-{
-	struct iommu_tsm_cca_scope_update_measurements measurements = {
-		.req_type = IOMMU_TSM_CCA_SCOPE_UPDATE_MEASUREMENTS, .__reserved = 1,
-	};
-	struct iommu_tsm_cca_scope_vdev_map map = {
-		.req_type = IOMMU_TSM_CCA_SCOPE_VDEV_MAP, .__reserved = 0x80000000,
-	};
-	__u32 length;
-	struct bar bar;
-	char buf[16];
-
-	ASSERT_EQ(0, function_bar(&self->tdi.fn, 0, &bar));
-	map.mmio.gpa_top = 4096;
-	map.mmio.pa_base = bar.start;
-	EXPECT_EQ(-EINVAL, tsm_scope(&self->tdi, INFO, &measurements, sizeof(measurements), NULL, 0));
-	EXPECT_EQ(-EINVAL, tsm_scope(&self->tdi, STATE_CHANGE, &map, sizeof(map), NULL, 0));
-	EXPECT_EQ(-EINVAL, object_size(&self->tdi, INFO, 4, &length));
-	EXPECT_EQ(-EINVAL, object_read(&self->tdi, INFO, 4, 0, buf, sizeof(buf)));
-	EXPECT_EQ(-EINVAL, object_read(&self->tdi, INFO, IOMMU_TSM_OBJECT_VCA, 1ULL << 40, buf, 16));
-	EXPECT_EQ(-EINVAL, set_state(&self->tdi, STATE_CHANGE, 3));
-	EXPECT_EQ(-EINVAL, regen_measurements(&self->tdi, INFO, 2, NULL));
-	/* 4 bytes are what a size takes */
-	EXPECT_EQ(-EINVAL, tsm_scope(&self->tdi, INFO,
-				     &(struct iommu_tsm_cca_scope_object_size){
-					.req_type = IOMMU_TSM_CCA_SCOPE_OBJECT_SIZE },
-				     8, buf, 3));
+	EXPECT_EQ(-EINVAL, tsm_scope(&self->tdi, STATE_CHANGE, NULL, 0, NULL, 0));
 }
 
 TEST_F(scope, first_reason_wins)
@@ -256,9 +103,7 @@ TEST_F(scope, first_reason_wins)
 		.vdevice_id = self->tdi.vdevice_id,
 		.scope = STATE_CHANGE,
 	};
-	struct iommu_tsm_cca_scope_set_tdi_state payload = {
-		.req_type = IOMMU_TSM_CCA_SCOPE_SET_TDI_STATE,
-	};
+	struct scope_payload none = scope_set_state(variant->arch, 3);
 	static const struct {
 		const char *name;
 		int err;
@@ -278,14 +123,14 @@ TEST_F(scope, first_reason_wins)
 
 	ASSERT_EQ(0, tsm_reach(&self->tdi, TSM_UNLOCKED));
 	for (unsigned int set = 0; set < 1U << ARRAY_SIZE(reasons); set++) {
+		const struct scope_payload *payload = set & 1 << 8 ? &self->run : &self->unlock;
 		struct iommu_vdevice_tsm_scope_req req = good;
 		int first = __builtin_ffs(set) - 1;
 
-		req.req_len = sizeof(payload);
-		req.req_uptr = (uintptr_t)&payload;
-		payload.state = set & 1 << 8 ? IOMMU_TSM_TDI_RUN : IOMMU_TSM_TDI_UNLOCKED;
 		if (set & 1 << 7)
-			payload.state = 3;
+			payload = &none;
+		req.req_len = payload->len;
+		req.req_uptr = (uintptr_t)payload->bytes;
 		if (set & 1 << 6)
 			req.req_uptr = (uintptr_t)nowhere;
 		if (set & 1 << 5)
@@ -309,27 +154,28 @@ TEST_F(scope, first_reason_wins)
 	EXPECT_STATE(TSM_UNLOCKED, &self->tdi);
 }
 
+/* The request of this fixture's architecture in its frame. */
+static struct iommu_vdevice_tsm_scope_req frame(const struct tdi *tdi,
+						const struct scope_payload *payload)
+{
+	return (struct iommu_vdevice_tsm_scope_req){
+		.size = sizeof(struct iommu_vdevice_tsm_scope_req),
+		.vdevice_id = tdi->vdevice_id,
+		.scope = STATE_CHANGE,
+		.req_len = payload->len,
+		.req_uptr = (uintptr_t)payload->bytes,
+	};
+}
+
 TEST_F(scope, every_reserved_bit)
 {
-	struct iommu_tsm_cca_scope_object_size size = {
-		.req_type = IOMMU_TSM_CCA_SCOPE_OBJECT_SIZE,
-	};
-	__u32 length;
-
 	for (int bit = 0; bit < 32; bit++) {
-		struct iommu_vdevice_tsm_scope_req req = {
-			.size = sizeof(req),
-			.vdevice_id = self->tdi.vdevice_id,
-			.scope = INFO,
-			.req_len = sizeof(size),
-			.resp_len = sizeof(length),
-			.__reserved = 1U << bit,
-			.req_uptr = (uintptr_t)&size,
-			.resp_uptr = (uintptr_t)&length,
-		};
+		struct iommu_vdevice_tsm_scope_req req = frame(&self->tdi, &self->run);
 
+		req.__reserved = 1U << bit;
 		EXPECT_EQ(-EOPNOTSUPP, tsm_ioctl_req(self->vmm.iommufd, &req));
 	}
+	EXPECT_STATE(TSM_LOCKED, &self->tdi);
 }
 
 /*
@@ -338,33 +184,23 @@ TEST_F(scope, every_reserved_bit)
  */
 TEST_F(scope, locked_does_not_bind)
 {
+	struct scope_payload lock = scope_set_state(variant->arch, IOMMU_TSM_TDI_LOCKED);
+
 	ASSERT_EQ(0, tsm_unbind(&self->tdi));
-	EXPECT_EQ(-ENXIO, set_state(&self->tdi, STATE_CHANGE, IOMMU_TSM_TDI_RUN));
-	EXPECT_EQ(-ENXIO, set_state(&self->tdi, STATE_CHANGE, IOMMU_TSM_TDI_LOCKED));
+	EXPECT_EQ(-ENXIO, ask(&self->tdi, STATE_CHANGE, &self->run));
+	EXPECT_EQ(-ENXIO, ask(&self->tdi, STATE_CHANGE, &lock));
 	EXPECT_FALSE(tsm_is_bound(self->tdi.fn.bdf));
 }
 
 /* 40 bytes and nothing behind them: there is no place for a code. */
 TEST_F(scope, structure_ends_where_it_says)
 {
-	struct iommu_tsm_cca_scope_object_size size = {
-		.req_type = IOMMU_TSM_CCA_SCOPE_OBJECT_SIZE,
-	};
-	__u32 length = 0;
-	struct iommu_vdevice_tsm_scope_req req = {
-		.size = sizeof(req),
-		.vdevice_id = self->tdi.vdevice_id,
-		.scope = INFO,
-		.req_len = sizeof(size),
-		.resp_len = sizeof(length),
-		.req_uptr = (uintptr_t)&size,
-		.resp_uptr = (uintptr_t)&length,
-	};
+	struct iommu_vdevice_tsm_scope_req req = frame(&self->tdi, &self->run);
 	void *at = fence_copy(&req, sizeof(req));
 
 	EXPECT_EQ(0, tsm_ioctl_req(self->vmm.iommufd, at));
 	EXPECT_EQ(0, memcmp(at, &req, sizeof(req)));
-	EXPECT_LT(0, length);
+	EXPECT_STATE(TSM_RUN, &self->tdi);
 }
 
 TEST_HARNESS_MAIN

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Inline functions and macros of the kernel, for the crate tsm_sys. */
 
+#include <linux/bitfield.h>
 #include <linux/kvm_host.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
@@ -250,6 +251,22 @@ int tsm_shim_pcie_type(struct pci_dev *pdev)
 struct pci_dev *tsm_shim_root_port(struct pci_dev *pdev)
 {
 	return pcie_find_root_port(pdev);
+}
+
+/* Negative if there is no root port, or none that can be asked. */
+int tsm_shim_root_port_number(struct pci_dev *pdev)
+{
+	struct pci_dev *root_port = pcie_find_root_port(pdev);
+	u32 lnkcap;
+
+	if (!root_port || pcie_capability_read_dword(root_port, PCI_EXP_LNKCAP, &lnkcap))
+		return -ENXIO;
+	return FIELD_GET(PCI_EXP_LNKCAP_PN, lnkcap);
+}
+
+int tsm_shim_segment(struct pci_dev *pdev)
+{
+	return pci_domain_nr(pdev->bus);
 }
 
 MODULE_VERSION("0.1.0");

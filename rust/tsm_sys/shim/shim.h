@@ -51,6 +51,8 @@ int tsm_shim_ops_of(struct pci_dev *pdev, struct tsm_shim_ops *has);
 bool tsm_shim_memory_bar(struct pci_dev *pdev, int bar, u64 *start, u64 *len);
 int tsm_shim_pcie_type(struct pci_dev *pdev);
 struct pci_dev *tsm_shim_root_port(struct pci_dev *pdev);
+int tsm_shim_root_port_number(struct pci_dev *pdev);
+int tsm_shim_segment(struct pci_dev *pdev);
 
 /* link.c: struct pci_tsm_ops */
 struct tsm_link {

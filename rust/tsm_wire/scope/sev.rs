@@ -57,7 +57,9 @@ mod tests {
             message[MSG_TYPE] = kind as u8;
             let (of_scope, other) = match kind {
                 Kind::TdiInfo => (Scope::Info, Scope::StateChange),
-                Kind::MmioValidate | Kind::SdteWrite => (Scope::StateChange, Scope::Info),
+                Kind::MmioValidate | Kind::MmioConfig | Kind::SdteWrite => {
+                    (Scope::StateChange, Scope::Info)
+                }
             };
             assert_eq!(
                 decode(of_scope, &message),

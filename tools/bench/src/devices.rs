@@ -11,8 +11,8 @@ use crate::{
     Arguments,
 };
 use anyhow::{ensure, Context};
-use iommufd_tsm::{Assignment, ObjectType, PciFunction, TdiState, TvmArch, Vdevice, Vm};
-use tsmctl::{control::ControlLine, tsm::Tsm};
+use iommufd_tsm::{Assignment, ObjectType, PciFunction, TdiState, Tsm, TvmArch, Vdevice, Vm};
+use tsmctl::control::ControlLine;
 
 /// Knob of the emulated platform: bytes in the measurements that the device gives.
 const KNOB: &str = "measurement-bytes";

@@ -125,7 +125,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Outcome> {
         .context("opening /dev/iommu")?;
     let empty = calls::empty(plan, iommufd.as_fd()).context("the empty ioctl")?;
 
-    let loaded = Loaded::from_directory(&arguments.modules, |_| {})?;
+    let loaded = Loaded::from_directory(&arguments.modules)?;
     let mut rows = vec![
         Row::new(&BUDGETS.bystander, calls::empty(plan, iommufd.as_fd())),
         Row::new(&BUDGETS.unknown, calls::unknown(plan, iommufd.as_fd())),

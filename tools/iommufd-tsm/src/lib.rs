@@ -27,7 +27,8 @@
 //! | [`presence`] | whether this kernel has the ioctls |
 //! | [`error`] | what can go wrong with a request |
 //! | [`pci`], [`bar`], [`bdf`] | a PCI function in sysfs, with its TSM attributes |
-//! | [`sysfs`] | its files |
+//! | [`tsm`] | the TSMs of this machine, and their architectures |
+//! | [`sysfs`] | files of sysfs |
 //! | [`assignment`] | a PCI function assigned to a KVM VM, as a VMM does it |
 //!
 //! The ABI is documented in `Documentation/userspace-api/iommufd_tsm.rst`.
@@ -54,6 +55,7 @@ pub mod presence;
 pub mod report;
 pub mod scope;
 pub mod sysfs;
+pub mod tsm;
 pub mod vdevice;
 
 #[cfg(feature = "assignment")]
@@ -65,9 +67,11 @@ pub use pci::PciFunction;
 pub use presence::Presence;
 pub use report::InterfaceReport;
 pub use scope::ScopeVdevice;
+pub use tsm::Tsm;
 pub use tsm_wire::{
     object::ObjectType,
     op::{Op, TvmArch},
+    scope::Scope,
     tdi::TdiState,
 };
 pub use vdevice::Vdevice;

@@ -104,12 +104,7 @@ impl PciFunction {
     ///
     /// [`PciError::Sysfs`].
     pub fn ids(&self) -> Result<(u16, u16), PciError> {
-        let id = |name: &str| {
-            let path = self.path.join(name);
-            let text = sysfs::read(&path)?;
-            let digits = text.strip_prefix("0x").unwrap_or(&text);
-            u16::from_str_radix(digits, 16).map_err(|_| SysfsError::Text { path, text })
-        };
+        let id = |name: &str| sysfs::id(&self.path.join(name));
         Ok((id("vendor")?, id("device")?))
     }
 

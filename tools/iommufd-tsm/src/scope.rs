@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Requests in scope form, the ABI of the v5 posting, with the payloads that CCA had then.
+//! Requests in scope form, the ABI of the v5 posting, with the payloads that CCA had then; those of
+//! other architectures go through [`ScopeVdevice::ask`].
 //!
-//! The TSM tells from the payload's first word what is asked, so there is no architecture to name
-//! and no result code. For new code [`Vdevice`](crate::Vdevice) is the better choice.
+//! The TSM tells from the payload what is asked, so there is no architecture to name and no result
+//! code. For new code [`Vdevice`](crate::Vdevice) is the better choice.
 
 use crate::{
     error::Error,
@@ -31,7 +32,7 @@ enum ReqType {
     SetTdiState = 6,
 }
 
-/// A vDEVICE whose TSM is CCA's, asked in scope form.
+/// A vDEVICE, asked in scope form.
 #[derive(Clone, Copy, Debug)]
 pub struct ScopeVdevice<'f> {
     iommufd: BorrowedFd<'f>,
@@ -137,7 +138,14 @@ impl<'f> ScopeVdevice<'f> {
         complete(call, consumed, payload.len())
     }
 
-    fn ask(
+    /// Makes any request, with a payload as the architecture of the TSM has it; how many bytes of
+    /// the response there were or, without one, how many of the request were consumed. `call` names
+    /// it in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`], [`Error::Residue`].
+    pub fn ask(
         &self,
         call: &'static str,
         scope: Scope,

@@ -80,6 +80,20 @@ pub fn read_optional(path: &Path) -> Result<Option<String>, SysfsError> {
     }
 }
 
+/// A file that holds a PCI id, `0x1234`.
+///
+/// # Errors
+///
+/// [`SysfsError::Read`], [`SysfsError::Text`].
+pub fn id(path: &Path) -> Result<u16, SysfsError> {
+    let text = read(path)?;
+    let digits = text.strip_prefix("0x").unwrap_or(&text);
+    u16::from_str_radix(digits, 16).map_err(|_| SysfsError::Text {
+        path: path.to_owned(),
+        text,
+    })
+}
+
 /// Writes a value with one call, as an attribute wants it.
 ///
 /// # Errors

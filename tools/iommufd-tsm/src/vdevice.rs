@@ -6,6 +6,7 @@ use crate::error::Error;
 use std::{num::TryFromIntError, ops::Range, os::fd::BorrowedFd};
 use tsm_sys_user::{vdevice_op, Request};
 use tsm_wire::{
+    guest_message::MESSAGE_LEN,
     object::ObjectType,
     op::{Op, TvmArch},
     tdi::TdiState,
@@ -203,8 +204,26 @@ impl<'f> Vdevice<'f> {
         self.command("regen object", Op::RegenObject, payload.as_bytes())
     }
 
-    /// Makes any request, for messages that only guest and TSM understand (SEV) and for operations
-    /// that this crate does not know. `call` names it in errors.
+    /// Carries an SNP guest message to the PSP; its answer, which the guest alone can read. `op` is
+    /// SEV_ENABLE_DMA or SEV_DISABLE_DMA, or VALIDATE_MMIO, and the vDEVICE was named with
+    /// [`TvmArch::Sev`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`], [`Error::Residue`].
+    pub fn guest_message(&self, op: Op, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let call = match op {
+            Op::SevEnableDma => "enable dma",
+            Op::SevDisableDma => "disable dma",
+            _ => "guest message",
+        };
+        let mut response = vec![0; MESSAGE_LEN];
+        let answer = self.ask(call, op, message, &mut response)?;
+        response.truncate(answer.done);
+        Ok(response)
+    }
+
+    /// Makes any request, for operations that this crate does not know. `call` names it in errors.
     ///
     /// # Errors
     ///
@@ -325,6 +344,10 @@ mod tests {
             (vdevice.measure(true, Some(&[0; 32])), "regen object"),
             (vdevice.validate_mmio(0..0x1000, 0), "validate mmio"),
             (vdevice.object_len(ObjectType::Vca).map(drop), "object info"),
+            (
+                vdevice.guest_message(Op::SevEnableDma, &[0; 96]).map(drop),
+                "enable dma",
+            ),
         ] {
             let error = result.unwrap_err();
             assert_eq!(error.errno(), Some(libc::ENOTTY));

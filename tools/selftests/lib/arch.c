@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "arch.h"
 
+#include <stdlib.h>
+#include <strings.h>
+
 /* rust/tsm_wire/mailbox.rs has these ids. */
 static const struct {
 	const char *name, *module;
@@ -25,6 +28,18 @@ const char *arch_module(enum arch arch)
 __u16 arch_firmware(enum arch arch)
 {
 	return archs[arch].firmware;
+}
+
+bool arch_is_wanted(enum arch arch)
+{
+	const char *wanted = getenv("SELFTEST_ARCH");
+
+	if (!wanted || !*wanted)
+		return true;
+	for (; *wanted; wanted++)
+		if (!strncasecmp(wanted, archs[arch].name, 3))
+			return true;
+	return false;
 }
 
 enum arch arch_other(enum arch arch)

@@ -6,6 +6,8 @@
 #ifndef SELFTEST_ARCH_H
 #define SELFTEST_ARCH_H
 
+#include <stdbool.h>
+
 #include <linux/iommufd_tsm.h>
 
 /* Numbered as in a request. */
@@ -28,6 +30,12 @@ const char *arch_module(enum arch arch);
 
 /* The PCI device id of its firmware; the vendor is that of the endpoint. */
 __u16 arch_firmware(enum arch arch);
+
+/*
+ * Are tests of it wanted? All are, unless SELFTEST_ARCH in the environment names
+ * those that are: "cca", or "sev,tdx".
+ */
+bool arch_is_wanted(enum arch arch);
 
 /* Another one of the three, and from that the third. */
 enum arch arch_other(enum arch arch);

@@ -14,20 +14,11 @@
 #include "tsm.h"
 #include "vmm.h"
 
-/* The fixture once for each architecture; in its functions that is variant->arch. */
-#define FIXTURE_ON_EACH_ARCH(_fixture)						\
-	FIXTURE_VARIANT(_fixture)						\
-	{									\
-		enum arch arch;							\
-	};									\
-	FIXTURE_VARIANT_ADD(_fixture, cca) { .arch = ARCH_CCA };		\
-	FIXTURE_VARIANT_ADD(_fixture, sev) { .arch = ARCH_SEV };		\
-	FIXTURE_VARIANT_ADD(_fixture, tdx) { .arch = ARCH_TDX }
-
 /*
- * FIXTURE_VARIANT_ADD of kselftest_harness.h, but in the order of the
- * architectures, whatever the order in the program: going from one to another
- * means to connect the device anew.
+ * FIXTURE_VARIANT_ADD of kselftest_harness.h, for one architecture: left out if
+ * the environment asks for others (arch_is_wanted), and in the order of the
+ * architectures, whatever the order in the program, since going from one to
+ * another means to connect the device anew.
  */
 #define FIXTURE_VARIANT_ADD_OF(_arch, _fixture, _name)				\
 	extern const FIXTURE_VARIANT(_fixture) _##_fixture##_##_name##_variant;	\
@@ -37,19 +28,31 @@
 	static void __attribute__((constructor(KSELFTEST_PRIO_XFAIL + (_arch)))) \
 		_register_##_fixture##_##_name(void)				\
 	{									\
-		__register_fixture_variant(&_##_fixture##_fixture_object,	\
-					   &_##_fixture##_##_name##_object);	\
+		if (arch_is_wanted(_arch))					\
+			__register_fixture_variant(&_##_fixture##_fixture_object, \
+						   &_##_fixture##_##_name##_object); \
 	}									\
 	const FIXTURE_VARIANT(_fixture) _##_fixture##_##_name##_variant =
 
 /*
- * A variant of a fixture that has variants already, and a member arch in them,
- * for each architecture.
+ * A variant of a fixture that has variants of its own, and a member arch in
+ * them, for each architecture. The numbers are those of enum arch: the priority
+ * of a constructor can be no enumerator.
  */
 #define FIXTURE_VARIANT_ON_EACH_ARCH(_fixture, _name, ...)			\
 	FIXTURE_VARIANT_ADD_OF(1, _fixture, _name##_cca) { .arch = ARCH_CCA, __VA_ARGS__ }; \
 	FIXTURE_VARIANT_ADD_OF(2, _fixture, _name##_sev) { .arch = ARCH_SEV, __VA_ARGS__ }; \
 	FIXTURE_VARIANT_ADD_OF(3, _fixture, _name##_tdx) { .arch = ARCH_TDX, __VA_ARGS__ }
+
+/* A fixture once for each architecture; in its functions that is variant->arch. */
+#define FIXTURE_ON_EACH_ARCH(_fixture)						\
+	FIXTURE_VARIANT(_fixture)						\
+	{									\
+		enum arch arch;							\
+	};									\
+	FIXTURE_VARIANT_ADD_OF(1, _fixture, cca) { .arch = ARCH_CCA };		\
+	FIXTURE_VARIANT_ADD_OF(2, _fixture, sev) { .arch = ARCH_SEV };		\
+	FIXTURE_VARIANT_ADD_OF(3, _fixture, tdx) { .arch = ARCH_TDX }
 
 /* First line of a setup. */
 #define SETUP_PLATFORM(_arch)							\

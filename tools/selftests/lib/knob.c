@@ -154,6 +154,14 @@ int knob_state(char *json, size_t size)
 	return ask("state\n", json, size);
 }
 
+int knob_guest_key(unsigned int age, char *key, size_t size)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "guest-key %u\n", age);
+	return ask(line, key, size);
+}
+
 /* What stands behind "@name": in @json, past blanks; NULL if there is none. */
 static const char *member(const char *json, const char *name)
 {

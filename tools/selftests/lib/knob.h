@@ -25,6 +25,12 @@ int knob_reset(void);
 /* What the platform says of itself, one line of JSON. */
 int knob_state(char *json, size_t size);
 
+/*
+ * The key that the @age-th newest SNP guest shares with the PSP, in hex digits: 0
+ * is the newest. A platform of silicon gives it to the guest and to nobody else.
+ */
+int knob_guest_key(unsigned int age, char *key, size_t size);
+
 /* The TDISP state of function @number as the device has it, or a negative errno. */
 int knob_tdisp(unsigned int number);
 

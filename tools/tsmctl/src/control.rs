@@ -122,6 +122,16 @@ impl<S: Read + Write> ControlLine<S> {
         self.ask("state")
     }
 
+    /// The key that the newest SNP guest but `older` shares with the PSP, 64 hexadecimal digits: what
+    /// that guest would know from its secrets page, and nobody else.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError`].
+    pub fn guest_key(&mut self, older: usize) -> Result<String, ControlError> {
+        self.ask(&format!("guest-key {older}"))
+    }
+
     fn ask(&mut self, request: &str) -> Result<String, ControlError> {
         let deadline = Instant::now() + self.patience;
         let mut line = format!("{request}\n").into_bytes();

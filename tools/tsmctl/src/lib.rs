@@ -6,7 +6,6 @@
 //! |---|---|
 //! | [`control`] | the control line of the emulated platform |
 //! | [`module`] | the kernel modules of this project |
-//! | [`tsm`] | TSMs of this machine |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -21,4 +20,3 @@
 
 pub mod control;
 pub mod module;
-pub mod tsm;

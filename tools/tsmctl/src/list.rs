@@ -3,10 +3,10 @@
 //! `tsmctl list`: TSMs, and the PCI functions that they accept.
 
 use crate::status::Status;
-use iommufd_tsm::PciFunction;
+use iommufd_tsm::{PciFunction, Tsm};
 use serde::Serialize;
 use std::io::{self, Write};
-use tsmctl::{module, tsm::Tsm};
+use tsmctl::module;
 
 #[derive(Serialize)]
 struct List {
@@ -18,6 +18,7 @@ struct List {
 #[derive(Serialize)]
 struct TsmEntry {
     name: String,
+    arch: Option<&'static str>,
     parent: Option<String>,
     driver: Option<String>,
 }
@@ -25,6 +26,7 @@ struct TsmEntry {
 impl List {
     fn read() -> anyhow::Result<Self> {
         let tsms = Tsm::all()?.into_iter().map(|tsm| TsmEntry {
+            arch: tsm.arch_name(),
             name: tsm.name,
             parent: tsm.parent,
             driver: tsm.driver,
@@ -54,9 +56,11 @@ pub(crate) fn print(json: bool) -> anyhow::Result<()> {
         writeln!(out, "no TSM on this machine")?;
     } else {
         let rows = list.tsms.iter().map(|tsm| {
-            [tsm.name.as_str(), dash(&tsm.parent), dash(&tsm.driver)].map(str::to_owned)
+            let arch = tsm.arch.unwrap_or("-");
+            [&tsm.name, arch, dash(&tsm.parent), dash(&tsm.driver)].map(str::to_owned)
         });
-        table(&mut out, ["TSM", "DEVICE", "DRIVER"], rows.collect())?;
+        let head = ["TSM", "ARCH", "DEVICE", "DRIVER"];
+        table(&mut out, head, rows.collect())?;
     }
     if !list.functions.is_empty() {
         let rows = list.functions.iter().map(|f| {

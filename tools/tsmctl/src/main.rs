@@ -62,7 +62,8 @@ enum Command {
         /// The function: 0000:01:00.0 or 01:00.0
         function: Bdf,
     },
-    /// Take a PCI function the whole way from connect to RUN and back, and show each step
+    /// Take a PCI function for each TSM the whole way from connect to RUN and back, and show each
+    /// step
     Demo(demo::Arguments),
 }
 

@@ -9,7 +9,14 @@ use std::{
 };
 
 /// The modules, each after those that it needs.
-pub const MODULES: [&str; 4] = ["iommufd_tsm_core", "pci_tsm", "pci_tsm_cca", "iommufd_tsm"];
+pub const MODULES: [&str; 6] = [
+    "iommufd_tsm_core",
+    "pci_tsm",
+    "pci_tsm_cca",
+    "pci_tsm_sev",
+    "pci_tsm_tdx",
+    "iommufd_tsm",
+];
 
 /// A module that could not be loaded or unloaded.
 #[derive(Debug, thiserror::Error)]
@@ -68,16 +75,12 @@ fn ours(modules: &str) -> Vec<&'static str> {
 pub struct Loaded(Vec<&'static str>);
 
 impl Loaded {
-    /// Loads all [`MODULES`] from `directory`, which has a `.ko` file of each; `each` hears of
-    /// every one that is in.
+    /// Loads all [`MODULES`] from `directory`, which has a `.ko` file of each.
     ///
     /// # Errors
     ///
     /// [`ModuleError`]; those that were loaded before the error are unloaded.
-    pub fn from_directory(
-        directory: &Path,
-        mut each: impl FnMut(&'static str),
-    ) -> Result<Self, ModuleError> {
+    pub fn from_directory(directory: &Path) -> Result<Self, ModuleError> {
         let mut loaded = Loaded::default();
         for name in MODULES {
             let path = directory.join(format!("{name}.ko"));
@@ -90,7 +93,6 @@ impl Loaded {
                 error: errno.into(),
             })?;
             loaded.0.push(name);
-            each(name);
         }
         Ok(loaded)
     }
@@ -141,7 +143,7 @@ mod tests {
     #[test]
     fn a_directory_without_modules() {
         let dir = tempfile::tempdir().unwrap();
-        let error = Loaded::from_directory(dir.path(), |_| {}).unwrap_err();
+        let error = Loaded::from_directory(dir.path()).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("iommufd_tsm_core.ko: "), "{text}");
     }

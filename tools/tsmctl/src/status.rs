@@ -2,7 +2,7 @@
 
 //! `tsmctl status`: what a TSM has of one PCI function.
 
-use iommufd_tsm::{Bdf, PciFunction};
+use iommufd_tsm::{Bdf, PciFunction, Tsm};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -16,6 +16,8 @@ pub(crate) struct Status {
     pub(crate) tsm: bool,
     /// TSM that it is connected to.
     pub(crate) connected: Option<String>,
+    /// Architecture of that TSM.
+    pub(crate) arch: Option<&'static str>,
     /// TSM that authenticated it.
     pub(crate) authenticated: Option<String>,
     /// IDE stream that the link to it is encrypted by.
@@ -31,12 +33,16 @@ pub(crate) struct Status {
 impl Status {
     pub(crate) fn of(function: &PciFunction) -> anyhow::Result<Self> {
         let (vendor, device) = function.ids()?;
+        let connected = function.connected()?;
+        let mut tsms = Tsm::all()?.into_iter();
+        let tsm = tsms.find(|tsm| Some(&tsm.name) == connected.as_ref());
         Ok(Status {
             function: function.bdf().to_string(),
             vendor,
             device,
             tsm: function.has_tsm(),
-            connected: function.connected()?,
+            arch: tsm.and_then(|tsm| tsm.arch_name()),
+            connected,
             authenticated: function.authenticated()?,
             stream: function.stream()?,
             bound: function.bound()?,
@@ -63,6 +69,7 @@ pub(crate) fn print(bdf: Bdf, json: bool) -> anyhow::Result<()> {
         ("ids", ids),
         ("accepted", accepted.to_owned()),
         ("connected", dash(&status.connected)),
+        ("architecture", status.arch.unwrap_or("-").to_owned()),
         ("authenticated", dash(&status.authenticated)),
         ("stream", dash(&status.stream)),
         ("dsm", dash(&status.dsm)),

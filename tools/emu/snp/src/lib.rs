@@ -45,4 +45,4 @@ pub use guest::{Guest, Unanswered};
 pub use header::{Header, Malformed, HEADER_SIZE, HEADER_VERSION, MESSAGE_MAX, PAYLOAD_MAX};
 pub use message::{Message, Unauthentic};
 pub use message_type::{MessageType, TIO_MESSAGE_VERSION};
-pub use vmpck::{Vmpck, VMPCK_COUNT};
+pub use vmpck::{Vmpck, KEY_SIZE, VMPCK_COUNT};

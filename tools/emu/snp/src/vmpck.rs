@@ -8,8 +8,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// How many a guest has, one for each privilege level (`vmpck0` to `vmpck3` of the secrets page).
 pub const VMPCK_COUNT: usize = 4;
-/// Bytes of a key of AES-256.
-const KEY_SIZE: usize = 32;
+/// Bytes of a key: AES-256.
+pub const KEY_SIZE: usize = 32;
 
 /// A VM platform communication key.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
@@ -32,7 +32,8 @@ impl Vmpck {
         crate::hex::encode(&self.0)
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8; KEY_SIZE] {
         &self.0
     }
 }

@@ -11,6 +11,9 @@ pub const HEADER_SIZE: usize = 4;
 
 /// Most bytes that a transport may append to make a message whole words.
 const PADDING_MAX: usize = 3;
+/// Most bytes that follow a message if who carries it makes it whole blocks of 32 bytes: AMD's secure
+/// processor takes messages of its host in such blocks. They are zero then.
+const BLOCK_PADDING_MAX: usize = 31;
 
 /// Header of every message.
 #[derive(
@@ -86,7 +89,8 @@ pub(crate) fn split(bytes: &[u8], length: usize) -> Result<(&[u8], &[u8]), Fault
 
 /// Nothing may follow a message but padding.
 pub(crate) fn end(rest: &[u8]) -> Result<(), Fault> {
-    if rest.len() > PADDING_MAX {
+    let zero = rest.iter().skip(PADDING_MAX).all(|byte| *byte == 0);
+    if rest.len() > BLOCK_PADDING_MAX || !zero {
         Err(Fault::TooLong)
     } else {
         Ok(())

@@ -17,14 +17,10 @@ pub(super) fn load(out: &Transcript, directory: &Path) -> anyhow::Result<Loaded>
         there.join(", ")
     );
     presence(out, Presence::Absent)?;
-    let mut printed = Ok(());
-    let loaded = Loaded::from_directory(directory, |name| {
-        let line = out.line("insmod", format!("{name}.ko"));
-        printed = std::mem::replace(&mut printed, Ok(())).and(line);
+    out.step("insmod", || {
+        let loaded = Loaded::from_directory(directory)?;
+        Ok((loaded, module::MODULES.join(" ")))
     })
-    .context("insmod")?;
-    printed?;
-    Ok(loaded)
 }
 
 /// Asks `/dev/iommu` for both ioctls.

@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `tsmctl demo`: one PCI function the whole way from connect to RUN and back.
+//! `tsmctl demo`: a PCI function for each TSM the whole way from connect to RUN and back, all of
+//! them at once.
 
+mod guest;
 mod machine;
+mod way;
 mod window;
 mod witness;
 
 use crate::transcript::Transcript;
 use anyhow::{ensure, Context};
 use clap::Args;
-use iommufd_tsm::{
-    Assignment, Bdf, InterfaceReport, ObjectType, PciFunction, Presence, TdiState, TvmArch,
-    Vdevice, Vm,
-};
+use guest::SnpGuest;
+use iommufd_tsm::{Assignment, Bdf, InterfaceReport, ObjectType, Presence, TdiState, Vdevice, Vm};
 use machine::{load, presence};
-use std::{ops::Range, path::PathBuf};
-use tsmctl::tsm::Tsm;
+use std::{
+    iter::zip,
+    path::{Path, PathBuf},
+};
+use way::Way;
 use window::Window;
 use witness::Witness;
 
-/// Where the guest of the walk has the function's MMIO.
+/// Where the guests of the walk have their function's MMIO.
 const GUEST_MMIO: u64 = 0x10_0000_0000;
 
 #[derive(Args)]
@@ -27,13 +31,14 @@ pub(crate) struct Arguments {
     /// Load the modules of this project from DIR first, and unload them at the end
     #[arg(long, value_name = "DIR")]
     modules: Option<PathBuf>,
-    /// The function to take; the first that can be connected if not given
+    /// The function to take, and no other
     #[arg(long, value_name = "BDF")]
     function: Option<Bdf>,
-    /// The TSM to connect it to; the first if not given
+    /// The TSM to connect to, and no other
     #[arg(long)]
     tsm: Option<String>,
-    /// Ask the emulated device what it knows, on its control line
+    /// Ask the emulated platform on its control line what its devices know, and for the key of the
+    /// SNP guest that is played
     #[arg(long, value_name = "TTY")]
     control: Option<PathBuf>,
 }
@@ -64,208 +69,246 @@ fn walk(out: &Transcript, arguments: &Arguments) -> anyhow::Result<()> {
         None => None,
     };
     presence(out, Presence::Present)?;
-    let mut witness = Witness::at(arguments.control.as_deref())?;
 
-    let tsm = out.step("tsm", || tsm(arguments.tsm.as_deref()))?;
-    let function = out.step("function", || function(arguments.function))?;
-    out.step("connect", || connect(&function, &tsm))?;
-    let assigned = assigned(out, &mut witness, &function);
+    let ways = Way::all(arguments.tsm.as_deref(), arguments.function)?;
+    out.row("tsm", &ways, |way| {
+        let arch = way.tsm.arch_name().unwrap_or("not of this project");
+        Ok(((), format!("{}: {arch}", way.tsm.name)))
+    })?;
+    out.row("firmware", &ways, |way| {
+        Ok(((), way.tsm.parent.clone().unwrap_or_default()))
+    })?;
+    out.row("driver", &ways, |way| {
+        Ok(((), way.tsm.driver.clone().unwrap_or_default()))
+    })?;
+    out.row("device", &ways, |way| {
+        let (vendor, device) = way.function.ids()?;
+        let bdf = way.function.bdf();
+        Ok(((), format!("{bdf} [{vendor:04x}:{device:04x}]")))
+    })?;
+    let connected = out.row("connect", &ways, |way| way.connect());
+    let assigned = connected.and_then(|_| assigned(out, arguments.control.as_deref(), &ways));
     // the way back is walked after a failure too
-    let returned = out.step("give back", || {
-        function.give_back()?;
-        let driver = function.driver().unwrap_or_else(|| "no driver".to_owned());
-        Ok(((), format!("{} has {driver} now", function.bdf())))
-    });
-    let disconnected = out.step("disconnect", || disconnect(&function, &tsm));
+    let returned = out.row("give back", &ways, |way| way.give_back());
+    let disconnected = out.row("disconnect", &ways, |way| way.disconnect());
     assigned.and(returned).and(disconnected)?;
 
     if let Some(modules) = modules {
-        out.step("rmmod", || Ok((modules.unload()?, "all four".to_owned())))?;
+        out.step("rmmod", || {
+            Ok((modules.unload()?, "all of them".to_owned()))
+        })?;
         presence(out, Presence::Absent)?;
     }
     Ok(())
 }
 
-fn tsm(wanted: Option<&str>) -> anyhow::Result<(String, String)> {
-    let tsms = Tsm::all()?;
-    let tsm = tsms
-        .into_iter()
-        .find(|tsm| wanted.is_none_or(|wanted| tsm.name == wanted))
-        .with_context(|| match wanted {
-            Some(wanted) => format!("there is no {wanted} in /sys/class/tsm"),
-            None => "there is no TSM in /sys/class/tsm".to_owned(),
-        })?;
-    let on = tsm.parent.as_deref().unwrap_or("no device");
-    let driver = tsm.driver.as_deref().unwrap_or("no driver");
-    let line = format!("{} on {on}, {driver}", tsm.name);
-    Ok((tsm.name, line))
-}
-
-fn function(wanted: Option<Bdf>) -> anyhow::Result<(PciFunction, String)> {
-    let function = match wanted {
-        Some(bdf) => PciFunction::open(bdf)?,
-        None => PciFunction::all()?
-            .into_iter()
-            .find(PciFunction::can_connect)
-            .context("no PCI function is accepted by a TSM")?,
-    };
-    let (vendor, device) = function.ids()?;
-    let driver = function.driver().unwrap_or_else(|| "no driver".to_owned());
-    let line = format!("{} [{vendor:04x}:{device:04x}], {driver}", function.bdf());
-    Ok((function, line))
-}
-
-fn connect(function: &PciFunction, tsm: &str) -> anyhow::Result<((), String)> {
-    function.connect(tsm)?;
-    let connected = function.connected()?;
-    ensure!(
-        connected.as_deref() == Some(tsm),
-        "sysfs says that it is connected to {connected:?}"
-    );
-    let authenticated = function.authenticated()?;
-    ensure!(
-        authenticated.as_deref() == Some(tsm),
-        "sysfs says that it was authenticated by {authenticated:?}"
-    );
-    let link = match function.stream()? {
-        Some(stream) => format!("IDE {stream}"),
-        None => "no IDE stream".to_owned(),
-    };
-    let line = format!("{} to {tsm}, authenticated, {link}", function.bdf());
-    Ok(((), line))
-}
-
-fn disconnect(function: &PciFunction, tsm: &str) -> anyhow::Result<((), String)> {
-    function.disconnect(tsm)?;
-    let connected = function.connected()?;
-    ensure!(
-        connected.is_none(),
-        "sysfs says that it is connected to {connected:?} still"
-    );
-    Ok(((), format!("{} from {tsm}", function.bdf())))
-}
-
-/// What is done while the function is the VM's.
-fn assigned(out: &Transcript, witness: &mut Witness, function: &PciFunction) -> anyhow::Result<()> {
-    let bdf = function.bdf();
-    let vm = out.step("vm", || {
-        Ok((Vm::new()?, "a KVM VM, an iommufd, an IOAS".to_owned()))
+/// What is done while the functions are the VMs'.
+fn assigned(out: &Transcript, control: Option<&Path>, ways: &[Way]) -> anyhow::Result<()> {
+    let mut witness = Witness::at(control)?;
+    let vms = out.row("vm", ways, |_| Ok((Vm::new()?, "KVM, iommufd".to_owned())))?;
+    out.row("take", ways, |way| {
+        way.function.take()?;
+        Ok(((), "vfio-pci".to_owned()))
     })?;
-    out.step("take", || {
-        function.take()?;
-        Ok(((), format!("{} has vfio-pci now", function.bdf())))
+    let mut vm = vms.iter();
+    let assignments = out.row("assign", ways, |way| {
+        let vm = vm.next().context("there is a VM for each")?;
+        let assignment = Assignment::new(vm, &way.function, u64::from(way.guest_id()))?;
+        let id = assignment.vdevice(way.arch()).id();
+        Ok((assignment, format!("vDEVICE {id}, {:#x}", way.guest_id())))
     })?;
-    let virt_id = u64::from(function.bdf().routing_id());
-    let assignment = out.step("assign", || {
-        let assignment = Assignment::new(&vm, function, virt_id)?;
-        let id = assignment.vdevice(TvmArch::Cca).id();
-        let line = format!("to the VM as {virt_id:#x}: vfio cdev, vIOMMU, vDEVICE {id}");
-        Ok((assignment, line))
-    })?;
-    let tdi = assignment.vdevice(TvmArch::Cca);
-
-    out.step("bind", || {
-        tdi.bind()?;
-        let bound = function.bound()?.context("sysfs does not call it bound")?;
-        Ok(((), format!("TDI locked; sysfs: bound through {bound}")))
-    })?;
-    witness.sees(out, bdf, TdiState::Locked)?;
-    out.step("measure", || measure(&tdi))?;
-    objects(out, &tdi)?;
-    let (report, window) = report(out, &tdi, &assignment, function)?;
-
-    unlock(out, witness, bdf, &tdi)?;
-    out.step("host reads", || window.host_sees_data("unlocked"))?;
-
-    out.step("lock", || {
-        tdi.lock()?;
-        let again = InterfaceReport::decode(&tdi.read_object(ObjectType::InterfaceReport)?)?;
-        ensure!(again == report, "another interface report: {again:?}");
-        Ok(((), "TDI locked, with the same report".to_owned()))
-    })?;
-    witness.sees(out, bdf, TdiState::Locked)?;
-    out.step("validate", || {
-        let guest = GUEST_MMIO..GUEST_MMIO + window.len();
-        tdi.validate_mmio(guest.clone(), window.start())?;
-        let Range { start, end } = guest;
-        Ok(((), format!("{window} is guest {start:#x}-{:#x}", end - 1)))
-    })?;
-    out.step("run", || Ok((tdi.run()?, "TDI runs".to_owned())))?;
-    witness.sees(out, bdf, TdiState::Run)?;
-    out.step("host reads", || window.host_sees_ones("running"))?;
-
-    unlock(out, witness, bdf, &tdi)?;
-    out.step("host reads", || window.host_sees_data("unlocked"))?;
-    out.step("unbind", || {
-        tdi.unbind()?;
-        let bound = function.bound()?;
-        ensure!(bound.is_none(), "sysfs says that it is bound still");
-        Ok(((), "no TDI; sysfs: not bound".to_owned()))
-    })?;
-    out.step("release", || {
+    let tdis: Vec<Tdi<'_>> = zip(ways, &assignments)
+        .map(|(way, assignment)| Tdi {
+            way,
+            assignment,
+            vdevice: assignment.vdevice(way.arch()),
+        })
+        .collect();
+    bound(out, control, &mut witness, ways, &tdis)?;
+    drop(tdis);
+    let mut assignments = assignments.into_iter();
+    out.row("release", ways, |_| {
+        let assignment = assignments.next().context("there is one for each")?;
         assignment.release()?;
         Ok(((), "vDEVICE destroyed".to_owned()))
-    })
+    })?;
+    Ok(())
+}
+
+/// What is done while the functions are TDIs.
+fn bound(
+    out: &Transcript,
+    control: Option<&Path>,
+    witness: &mut Witness,
+    ways: &[Way],
+    tdis: &[Tdi<'_>],
+) -> anyhow::Result<()> {
+    out.row("bind", tdis, |tdi| {
+        tdi.vdevice.bind()?;
+        let through = tdi.way.bound()?;
+        Ok(((), format!("locked, through {through}")))
+    })?;
+    witness.sees(out, ways, TdiState::Locked)?;
+    out.row("measure", tdis, |tdi| {
+        let nonce = *b"tsmctl demo: not a random number";
+        tdi.vdevice.measure(false, Some(&nonce))?;
+        Ok(((), "anew, for a nonce".to_owned()))
+    })?;
+    for (name, object) in [
+        ("vca", ObjectType::Vca),
+        ("certificate", ObjectType::Certificate),
+        ("measurement", ObjectType::Measurement),
+        ("report", ObjectType::InterfaceReport),
+    ] {
+        out.row(name, tdis, |tdi| tdi.object(object))?;
+    }
+    let sights = out.row("private MMIO", tdis, |tdi| tdi.sight())?;
+    let mut seen: Vec<Seen<'_>> = zip(tdis, sights)
+        .map(|(tdi, (report, window))| Seen {
+            tdi,
+            report,
+            window,
+            guest: None,
+        })
+        .collect();
+
+    unlock(out, witness, ways, tdis)?;
+    out.row("host reads", &seen, |seen| {
+        seen.window.host_sees_data("unlocked")
+    })?;
+    out.row("lock", &seen, |seen| {
+        seen.tdi.vdevice.lock()?;
+        let object = ObjectType::InterfaceReport;
+        let again = InterfaceReport::decode(&seen.tdi.vdevice.read_object(object)?)?;
+        ensure!(again == seen.report, "another interface report: {again:?}");
+        Ok(((), "locked, same report".to_owned()))
+    })?;
+    witness.sees(out, ways, TdiState::Locked)?;
+    out.row("validate", &seen, |seen| {
+        let guest = GUEST_MMIO..GUEST_MMIO + seen.window.len();
+        let start = seen.window.start();
+        seen.tdi.vdevice.validate_mmio(guest, start)?;
+        Ok(((), format!("is guest {GUEST_MMIO:#x}")))
+    })?;
+    for seen in &mut seen {
+        let way = seen.tdi.way;
+        seen.guest = SnpGuest::of(way.arch(), way.guest_id(), control)?;
+    }
+    let there = seen.iter().any(|seen| seen.guest.is_some());
+    if there {
+        guests(out, "guest: MMIO", &mut seen, |guest, tdi, window| {
+            guest.validate(tdi, window.range_id(), GUEST_MMIO, window.len())
+        })?;
+        guests(out, "guest: DMA", &mut seen, |guest, tdi, _| {
+            guest.dma(tdi, true)
+        })?;
+    }
+    out.row("run", tdis, |tdi| {
+        Ok((tdi.vdevice.run()?, "runs".to_owned()))
+    })?;
+    witness.sees(out, ways, TdiState::Run)?;
+    out.row("host reads", &seen, |seen| {
+        seen.window.host_sees_ones("running")
+    })?;
+    if there {
+        guests(out, "guest: DMA", &mut seen, |guest, tdi, _| {
+            guest.dma(tdi, false)
+        })?;
+    }
+    unlock(out, witness, ways, tdis)?;
+    out.row("host reads", &seen, |seen| {
+        seen.window.host_sees_data("unlocked")
+    })?;
+    out.row("unbind", tdis, |tdi| {
+        tdi.vdevice.unbind()?;
+        let bound = tdi.way.function.bound()?;
+        ensure!(bound.is_none(), "sysfs says that it is bound still");
+        Ok(((), "no TDI".to_owned()))
+    })?;
+    Ok(())
 }
 
 fn unlock(
     out: &Transcript,
     witness: &mut Witness,
-    function: Bdf,
-    tdi: &Vdevice<'_>,
+    ways: &[Way],
+    tdis: &[Tdi<'_>],
 ) -> anyhow::Result<()> {
-    out.step("unlock", || {
-        Ok((tdi.unlock()?, "TDI unlocked, still bound".to_owned()))
+    out.row("unlock", tdis, |tdi| {
+        Ok((tdi.vdevice.unlock()?, "unlocked, still bound".to_owned()))
     })?;
-    witness.sees(out, function, TdiState::Unlocked)
+    witness.sees(out, ways, TdiState::Unlocked)
 }
 
-fn objects(out: &Transcript, tdi: &Vdevice<'_>) -> anyhow::Result<()> {
-    for object in ObjectType::ALL {
-        out.step("object", || {
-            let bytes = tdi.read_object(object)?;
-            ensure!(!bytes.is_empty(), "{object:?} has no bytes");
-            let front: String = bytes.iter().take(8).map(|b| format!(" {b:02x}")).collect();
-            Ok(((), format!("{object:?}: {} bytes,{front} ..", bytes.len())))
-        })?;
-    }
+/// Has those guests say something that are played.
+fn guests(
+    out: &Transcript,
+    name: &str,
+    seen: &mut [Seen<'_>],
+    mut say: impl FnMut(&mut SnpGuest, &Vdevice<'_>, &Window<'_>) -> anyhow::Result<String>,
+) -> anyhow::Result<()> {
+    let said = seen.iter_mut().map(|seen| {
+        let guest = seen.guest.as_mut();
+        guest.map(|guest| say(guest, &seen.tdi.vdevice, &seen.window))
+    });
+    let mut said: Vec<_> = said.collect();
+    let mut said = said.drain(..);
+    out.row(name, seen.iter(), |_| match said.next().flatten() {
+        Some(text) => Ok(((), text?)),
+        None => Ok(((), "-".to_owned())),
+    })?;
     Ok(())
 }
 
-/// Looks at the interface report, and finds MMIO in it that is for the guest alone.
-fn report<'a>(
-    out: &Transcript,
-    tdi: &Vdevice<'_>,
-    assignment: &'a Assignment<'_>,
-    function: &PciFunction,
-) -> anyhow::Result<(InterfaceReport, Window<'a>)> {
-    let bars = function.bars()?;
-    let report = out.step("report", || {
-        let report = InterfaceReport::decode(&tdi.read_object(ObjectType::InterfaceReport)?)?;
-        let n = report.ranges.len();
-        ensure!(n != 0, "it has no MMIO");
-        Ok((report, format!("{n} ranges of MMIO")))
-    })?;
-    for range in &report.ranges {
-        out.step("range", || {
-            let bar = bars
-                .iter()
-                .find(|bar| bar.holds(range.start, range.len))
-                .with_context(|| format!("{range} is in no BAR of {}", function.bdf()))?;
-            Ok((
-                (),
-                format!("{range}, in BAR{} of {:#x}", bar.index, bar.start),
-            ))
-        })?;
-    }
-    let window = Window::find(&report, &bars, assignment)
-        .context("the report has no MMIO that is for the guest alone")?;
-    Ok((report, window))
+/// A function that is the VM's.
+struct Tdi<'a> {
+    way: &'a Way,
+    assignment: &'a Assignment<'a>,
+    vdevice: Vdevice<'a>,
 }
 
-fn measure(tdi: &Vdevice<'_>) -> anyhow::Result<((), String)> {
-    let nonce = *b"tsmctl demo: not a random number";
-    tdi.measure(false, Some(&nonce))?;
-    let len = tdi.object_len(ObjectType::Measurement)?;
-    Ok(((), format!("anew, for a nonce: {len} bytes")))
+/// One whose report was read.
+struct Seen<'a> {
+    tdi: &'a Tdi<'a>,
+    report: InterfaceReport,
+    window: Window<'a>,
+    guest: Option<SnpGuest>,
+}
+
+impl<'a> Tdi<'a> {
+    fn object(&self, object: ObjectType) -> anyhow::Result<((), String)> {
+        let bytes = self.vdevice.read_object(object)?;
+        ensure!(!bytes.is_empty(), "{object:?} has no bytes");
+        let front: String = bytes.iter().take(4).map(|b| format!(" {b:02x}")).collect();
+        Ok(((), format!("{} bytes,{front} ..", bytes.len())))
+    }
+
+    /// Looks at the interface report, and finds MMIO in it that is for the guest alone.
+    fn sight(&self) -> anyhow::Result<((InterfaceReport, Window<'a>), String)> {
+        let bars = self.way.function.bars()?;
+        let object = ObjectType::InterfaceReport;
+        let report = InterfaceReport::decode(&self.vdevice.read_object(object)?)?;
+        for range in &report.ranges {
+            ensure!(
+                bars.iter().any(|bar| bar.holds(range.start, range.len)),
+                "{range} is in no BAR"
+            );
+        }
+        let window = Window::find(&report, &bars, self.assignment)
+            .context("the report has no MMIO that is for the guest alone")?;
+        let line = window.to_string();
+        Ok(((report, window), line))
+    }
+}
+
+impl std::fmt::Display for Tdi<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.way.fmt(f)
+    }
+}
+
+impl std::fmt::Display for Seen<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.tdi.fmt(f)
+    }
 }

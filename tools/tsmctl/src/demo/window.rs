@@ -9,14 +9,13 @@ use std::fmt;
 /// What a read gives when nobody answers it.
 const ALL_ONES: u32 = u32::MAX;
 /// Words that are read at the front of the range.
-const WORDS: u64 = 4;
+const WORDS: u64 = 2;
 
 /// A range in a BAR.
 pub(super) struct Window<'a> {
     range: ReportedRange,
     /// Its first byte, from the start of the BAR.
     offset: u64,
-    bar: u8,
     region: &'a Region,
 }
 
@@ -32,13 +31,17 @@ impl<'a> Window<'a> {
         Some(Window {
             range,
             offset: range.start.checked_sub(bar.start)?,
-            bar: bar.index,
             region: assignment.bar(bar.index)?,
         })
     }
 
     pub(super) fn start(&self) -> u64 {
         self.range.start
+    }
+
+    /// Its number in the interface report.
+    pub(super) fn range_id(&self) -> u16 {
+        self.range.range_id
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -51,7 +54,7 @@ impl<'a> Window<'a> {
             words.iter().any(|word| *word != ALL_ONES),
             "all ones at {self}, though the TDI is {when}"
         );
-        Ok(((), self.line(&words, when)))
+        Ok(((), line(&words)))
     }
 
     pub(super) fn host_sees_ones(&self, when: &str) -> anyhow::Result<((), String)> {
@@ -60,7 +63,7 @@ impl<'a> Window<'a> {
             words.iter().all(|word| *word == ALL_ONES),
             "{words:x?} at {self}, though the TDI is {when}"
         );
-        Ok(((), self.line(&words, when)))
+        Ok(((), line(&words)))
     }
 
     fn read(&self) -> anyhow::Result<Vec<u32>> {
@@ -74,11 +77,11 @@ impl<'a> Window<'a> {
             })
             .collect()
     }
+}
 
-    fn line(&self, words: &[u32], when: &str) -> String {
-        let words: String = words.iter().map(|word| format!(" {word:08x}")).collect();
-        format!("BAR{}+{:#x}:{words} ({when})", self.bar, self.offset)
-    }
+fn line(words: &[u32]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("{word:08x}")).collect();
+    words.join(" ")
 }
 
 fn choose(report: &InterfaceReport, bars: &[Bar]) -> Option<(ReportedRange, Bar)> {

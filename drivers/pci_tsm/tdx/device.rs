@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A connected device: an SPDM session of the TDX module's.
+
+use crate::{
+    agent,
+    courier::Courier,
+    devif::Devif,
+    module::{
+        nonsense,
+        result, //
+    },
+    stream::Stream,
+    table::Path,
+    Tdx, //
+};
+use kernel::{
+    new_mutex,
+    pci,
+    prelude::*,
+    sync::Mutex, //
+};
+use pci_tsm::{
+    link_tsm::{
+        LinkDsm,
+        TdiIdentity, //
+    },
+    patience::Patience,
+    transport::{
+        FirmwareTransport,
+        Registers, //
+    }, //
+};
+use tsm_core::evidence::Evidence;
+use tsm_sys::{
+    doe::Doe,
+    granule::Granule, //
+};
+use tsm_wire::{
+    refusal::{
+        Refusal,
+        Refused, //
+    },
+    tdx::{
+        register::R8,
+        td::GLOBAL_HKID,
+        tpa::{
+            HASH_WORDS,
+            MEASURE_RAW, //
+        },
+        Leaf,
+        StandIn,
+        IOMMU_ID, //
+    },
+    uapi::NONCE_LEN, //
+};
+
+/// What the host needs for the messages of the device.
+pub(crate) struct Desk<'a, 'f> {
+    pub(crate) courier: Courier<'a, 'f>,
+    /// What somebody other than the host says: the agent, or the guest.
+    pub(crate) paper: Granule<'f>,
+    /// What the host says to them.
+    note: Granule<'f>,
+}
+
+/// A connected device.
+pub(crate) struct Device<'a, 'f, T: FirmwareTransport<'f>> {
+    pub(crate) tdx: &'a Tdx<'f, T>,
+    /// The DSM lock is held whenever it is used; this one is for the compiler.
+    desk: Pin<KBox<Mutex<Desk<'a, 'f>>>>,
+    /// Number of the SPDM session.
+    pub(crate) spdm: u16,
+    /// The module's, until it is given back in the end.
+    session: Option<Granule<'f>>,
+    /// What guests know the device by: the hash of what the agent found out about it.
+    pub(crate) hash: [u64; HASH_WORDS],
+    /// Where the device interfaces of its functions are found.
+    path: Option<Path>,
+    /// The encrypted link to it, or what counts as one.
+    pub(crate) stream: Option<Stream<'a, 'f>>,
+    /// A store for what nobody asked for.
+    scrap: Pin<KBox<Evidence>>,
+}
+
+impl<'a, 'f, T: FirmwareTransport<'f>> Device<'a, 'f, T> {
+    /// Has the agent open a session, and sees to the stream.
+    pub(crate) fn connect(
+        tdx: &'a Tdx<'f, T>,
+        function: &'a pci::Device,
+        doe: Doe<'a>,
+        evidence: &Evidence,
+    ) -> Result<Self, Refused> {
+        let mut patience = Patience::operation();
+        let module = &tdx.module;
+        let desk = Desk {
+            courier: Courier::new(doe, module)?,
+            paper: module.page()?,
+            note: module.page()?,
+        };
+        let desk = KBox::pin_init(new_mutex!(desk, "Device::desk"), GFP_KERNEL);
+        let scrap = Evidence::boxed();
+        let (Ok(desk), Ok(scrap)) = (desk, scrap) else {
+            return Err(Refusal::Memory.into());
+        };
+        let session = module.page()?;
+        let address = session.bus_address();
+        let mut device = Device {
+            tdx,
+            desk,
+            spdm: tdx.sessions.take().ok_or(Refusal::Taken)?,
+            session: Some(session),
+            hash: [0; HASH_WORDS],
+            path: None,
+            stream: None,
+            scrap,
+        };
+        // whatever comes back, dropping it undoes it: it may be that the answer alone was lost
+        let spdm = u64::from(device.spdm);
+        module.call(&patience, Leaf::SpdmCreate, &[IOMMU_ID, spdm, address])?;
+        let function_id = u64::from(function.dev_id());
+        let bound = device.ask_agent(
+            StandIn::TpaConnect,
+            [function_id, 0],
+            evidence,
+            &mut patience,
+        )?;
+        for (n, word) in device.hash.iter_mut().enumerate() {
+            *word = result(&bound, R8 + n);
+        }
+        device.path = Some(tdx.devifs.join(module, &patience, function_id)?);
+        if let Some(stream) = Stream::begin(&device, function)? {
+            let spdm = device.spdm;
+            // whatever comes of it: dropping the device ends it
+            let stream = device.stream.insert(stream);
+            stream.create(module, spdm, function, &patience)?;
+            device.key_stream(&mut patience)?;
+        }
+        Ok(device)
+    }
+
+    /// Brings keys to both ends of the stream, and enables it.
+    fn key_stream(&mut self, patience: &mut Patience) -> Result<(), Refused> {
+        let module = &self.tdx.module;
+        match &mut self.stream {
+            Some(stream) => {
+                let mut desk = self.desk.lock();
+                stream.key(module, &mut desk.courier, patience)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Gives `task` what is needed for messages.
+    pub(crate) fn at_desk<R>(&self, task: impl FnOnce(&mut Desk<'a, 'f>) -> R) -> R {
+        task(&mut self.desk.lock())
+    }
+
+    /// Has the agent do something, see [`agent::run`].
+    fn ask_agent(
+        &self,
+        call: StandIn,
+        operands: [u64; 2],
+        evidence: &Evidence,
+        patience: &mut Patience,
+    ) -> Result<Registers, Refused> {
+        let mut desk = self.desk.lock();
+        let Desk { courier, paper, .. } = &mut *desk;
+        let task = (call, self.spdm, operands);
+        agent::run(&self.tdx.module, courier, paper, task, evidence, patience)
+    }
+
+    /// Has the agent measure the device anew.
+    pub(crate) fn measure(
+        &self,
+        raw: bool,
+        nonce: Option<[u8; NONCE_LEN]>,
+        evidence: &Evidence,
+        patience: &mut Patience,
+    ) -> Result<(), Refused> {
+        let page = match nonce {
+            Some(nonce) => {
+                let mut desk = self.desk.lock();
+                desk.note.write(0, &nonce).map_err(|_| nonsense())?;
+                desk.note.bus_address()
+            }
+            None => 0,
+        };
+        let operands = [page, if raw { MEASURE_RAW } else { 0 }];
+        self.ask_agent(StandIn::TpaMeasure, operands, evidence, patience)?;
+        Ok(())
+    }
+
+    /// Ends the session, as far as the module and the device let us.
+    fn end(&self, patience: &mut Patience, session: Granule<'f>) {
+        let module = &self.tdx.module;
+        let part = |patience: &mut Patience| {
+            self.ask_agent(StandIn::TpaDisconnect, [0; 2], &self.scrap, patience)
+        };
+        // twice: one answer may be lost
+        let _ = part(patience).or_else(|_| part(patience));
+        let operands = [IOMMU_ID, u64::from(self.spdm)];
+        let _ = module.call_twice(patience, Leaf::SpdmDelete, &operands);
+        // what is a session still is not given back
+        if module.take_back(patience, session, GLOBAL_HKID) {
+            self.tdx.sessions.give_back(self.spdm);
+        }
+    }
+}
+
+impl<'a, 'f, T: FirmwareTransport<'f>> LinkDsm for Device<'a, 'f, T> {
+    type Tdi<'t>
+        = Devif<'t, 'a, 'f, T>
+    where
+        Self: 't;
+
+    fn bind<'t>(
+        &'t self,
+        who: &TdiIdentity<'t>,
+        evidence: &Evidence,
+        patience: Patience,
+    ) -> Result<Devif<'t, 'a, 'f, T>, Refused> {
+        Devif::bind(self, who, evidence, patience)
+    }
+}
+
+impl<'f, T: FirmwareTransport<'f>> Drop for Device<'_, 'f, T> {
+    fn drop(&mut self) {
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        let mut patience = Patience::end();
+        let module = &self.tdx.module;
+        if let Some(stream) = self.stream.take() {
+            let mut desk = self.desk.lock();
+            stream.end(module, &mut desk.courier, &mut patience);
+        }
+        if let Some(path) = self.path.take() {
+            self.tdx.devifs.leave(module, &patience, path);
+        }
+        self.end(&mut patience, session);
+    }
+}
