@@ -173,11 +173,7 @@ impl Psp {
     ) -> Result<(), Refused> {
         let (connect, contents) = tio::<DevConnect>(machine.ground, &self.rmp, at)?;
         let fields = connect.reserved1.iter().chain(&connect.reserved2);
-        reserved(
-            fields
-                .chain(&connect.reserved3)
-                .chain(&connect.reserved4),
-        )?;
+        reserved(fields.chain(&connect.reserved3).chain(&connect.reserved4))?;
         let [stream, others @ ..] = connect.ide_stream_id;
         let streams = connect.tc_mask == TRAFFIC_CLASS_0;
         let well_formed = (streams || connect.tc_mask == 0)
@@ -212,8 +208,8 @@ impl Psp {
             }
             device.peer = Peer::new(connect.cert_slot);
             device.measured = None;
-            let keys = link.map(Errand::key);
-            Ok([Errand::identify()].into_iter().chain(keys).collect())
+            let keys = link.map_or_else(Errand::nothing, Errand::key);
+            Ok(Errand::identify().then(keys))
         })?;
         let device = self.device(name)?;
         match ended {
@@ -260,13 +256,15 @@ impl Psp {
         };
         let (ended, _) = self.talk(machine, &talk, |psp, _, _| {
             let bound = psp.tdis.values();
-            let bound = bound.filter(|tdi| tdi.device == name.0).any(|tdi| tdi.bound.is_some());
+            let bound = bound
+                .filter(|tdi| tdi.device == name.0)
+                .any(|tdi| tdi.bound.is_some());
             let device = psp.device(name)?;
             let disconnected = device.state == DevState::Disconnected;
             require(!disconnected, Status::InvalidDevState)?;
             require(!bound, Status::InUse)?;
-            let keys = device.peer.link.map(Errand::unkey);
-            Ok(keys.into_iter().chain([Errand::farewell()]).collect())
+            let keys = device.peer.link.map_or_else(Errand::nothing, Errand::unkey);
+            Ok(keys.then(Errand::farewell()))
         })?;
         match ended {
             Ended::Well(_) => {
@@ -312,10 +310,19 @@ impl Psp {
 
     pub(super) fn dev_status(&mut self, machine: &mut Machine<'_>, at: u64) -> Result<(), Refused> {
         let (status, _) = tio::<DevStatus>(machine.ground, &self.rmp, at)?;
-        reserved(status.reserved1.as_bytes().iter().chain(status.reserved2.as_bytes()))?;
+        reserved(
+            status
+                .reserved1
+                .as_bytes()
+                .iter()
+                .chain(status.reserved2.as_bytes()),
+        )?;
         let name = status.dev_ctx_sla;
         let tdis = || self.tdis.values().filter(|tdi| tdi.device == name.0);
-        let (count, bound) = (tdis().count(), tdis().filter(|tdi| tdi.bound.is_some()).count());
+        let (count, bound) = (
+            tdis().count(),
+            tdis().filter(|tdi| tdi.bound.is_some()).count(),
+        );
         let device = self.devices.get(&name.0).ok_or(Status::InvalidDevCtx)?;
         let mut data = DevStatusData::new_zeroed();
         data.length = size_of::<DevStatusData>() as u32;
@@ -372,7 +379,7 @@ impl Psp {
             let raw = measure.flags & MEASUREMENTS_RAW != 0;
             // Nothing is fresh for a nonce of a host whose guest gave none.
             let nonce = Some(measure.meas_nonce).filter(|nonce| *nonce != [0; NONCE_SIZE]);
-            Ok(vec![Errand::measure(device.id, raw, nonce)])
+            Ok(Errand::measure(device.id, raw, nonce))
         })?;
         let gained = match ended {
             Ended::Well(gained) => gained,
@@ -412,7 +419,13 @@ impl Psp {
         require(device.conversation.is_none(), Status::InUse)?;
         let chain = device.peer.certificates.as_deref();
         let chain = chain.ok_or(Status::InvalidDevState)?;
-        evidence::put(machine.ground, &buffers, ObjectId::Certificate, device.id, chain)
+        evidence::put(
+            machine.ground,
+            &buffers,
+            ObjectId::Certificate,
+            device.id,
+            chain,
+        )
     }
 
     /// The locks of a device's TDIs end with the session that they were made in (11.4.5).
