@@ -149,10 +149,11 @@ fn perform(driver: &mut Driver, names: [Sla; 2], vm: &Vm, host: u64, act: &Act) 
     }
 }
 
-/// Pages that are the host's, and those of contexts: what the firmware may not write to.
-fn guarded(driver: &Driver, names: [Sla; 2], vm: &Vm, host: u64) -> Vec<u64> {
+/// What is in the page of the host's and in those of contexts: what the firmware may not write to.
+fn guarded(driver: &Driver, names: [Sla; 2], vm: &Vm, host: u64) -> Vec<Vec<u8>> {
     let contexts = names.into_iter().flat_map(|name| driver.pages(name));
-    contexts.chain([vm.context, host]).collect()
+    let pages = contexts.chain([vm.context, host, driver.command]);
+    pages.map(|page| driver.host.read(page, 4096)).collect()
 }
 
 proptest! {
@@ -163,19 +164,22 @@ proptest! {
         DRIVER.with_borrow_mut(|(driver, names, vm)| {
             let host = driver.host.page();
             driver.host.write(host, &[0x5a; 4096]);
-            let guarded = guarded(driver, *names, vm, host);
-            let before: Vec<_> = guarded.iter().map(|page| driver.host.read(*page, 4096)).collect();
             for act in &acts {
+                driver.host.write(driver.command, &[0; 4096]);
+                let (counts, before) = (driver.counts(), guarded(driver, *names, vm, host));
                 perform(driver, *names, vm, host, act);
+                // A command's buffer is the host's, who put the command there.
                 let command = driver.host.read(driver.command, 4096);
-                let again: Vec<_> = guarded.iter().map(|page| driver.host.read(*page, 4096)).collect();
-                // A page that the host gives away may be written to; this one it did not give.
-                let given = matches!(act, Act::Update(..));
-                if given {
-                    return Ok(());
+                driver.host.write(driver.command, &[0; 4096]);
+                let unchanged = guarded(driver, *names, vm, host) == before;
+                // Pages of a context that is no more are the firmware's to write to.
+                let lives = counts[..3] == [1; 3] && driver.counts() == counts;
+                prop_assert!(unchanged || !lives, "{act:?}");
+                prop_assert!(command[128..] == [0; 3968]);
+                if matches!(act, Act::Update(..)) {
+                    // It may not be the host's any more.
+                    break;
                 }
-                prop_assert!(before == again);
-                prop_assert_eq!(command.len(), 4096);
             }
             Ok(())
         })?;

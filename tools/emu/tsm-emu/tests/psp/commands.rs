@@ -274,7 +274,7 @@ fn guests() {
         refused(Status::AsidOwned)
     );
     let nobody = LaunchStart {
-        gctx_paddr: page + PAGE,
+        gctx_paddr: page + 64 * PAGE,
         ..start
     };
     assert_eq!(driver.call(launch, &nobody), refused(Status::InvalidGuest));

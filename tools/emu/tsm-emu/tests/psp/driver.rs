@@ -338,7 +338,7 @@ impl Driver {
         let (header, rest) = EvidenceHeader::read_from_prefix(&self.output[64..]).unwrap();
         let (found, length) = (header.object.id, header.object.length as usize);
         assert_eq!(u64::from(found), u64::from(id));
-        assert_eq!((header.r#type, u64::from({ header.device_id })), (1, RID));
+        assert_eq!((header.r#type, u64::from(header.device_id)), (1, RID));
         rest[..length - 32].to_vec()
     }
 

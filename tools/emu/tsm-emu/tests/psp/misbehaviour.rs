@@ -5,7 +5,7 @@
 use crate::driver::{Driver, Refused, Vm};
 use crate::host::STREAM;
 use tdisp::State;
-use tsm_wire::detail::{AuthenticationFault, Detail, DetailClass, TransportFault};
+use tsm_wire::detail::{AuthenticationFault, Detail, DetailClass, SessionFault, TransportFault};
 use tsm_wire::mailbox::Personality;
 use tsm_wire::sev::dev::{REQUEST_PENDING, REQUEST_PENDING_TDI};
 use tsm_wire::sev::snp::Address;
@@ -132,14 +132,18 @@ fn by_force() {
 
 #[test]
 fn doe() {
-    for (knob, fault) in [
-        ("doe-wrong-type", TransportFault::NoAnswer),
-        ("doe-short", TransportFault::Short),
-        ("doe-oversize", TransportFault::TooLong),
+    for (knob, outcome) in [
+        ("doe-wrong-type", transport(TransportFault::NoAnswer)),
+        // The host fills up what was cut off, so that it is only not authentic.
+        (
+            "doe-short",
+            spdm_error(DetailClass::Session, SessionFault::Decrypt as u16),
+        ),
+        ("doe-oversize", transport(TransportFault::TooLong)),
     ] {
         let (mut driver, names, vm) = Driver::locked();
         driver.host.set(knob, "1");
-        assert_eq!(driver.run(names, &vm), transport(fault), "{knob}");
+        assert_eq!(driver.run(names, &vm), outcome, "{knob}");
         driver.unbind(names, &vm, false).unwrap();
         goes_on(driver, names, &vm);
     }
@@ -315,7 +319,8 @@ fn busy() {
     driver.host.set("fw-busy-ms", "50");
     let address = driver.data;
     let outcome = driver.call(Command::SnpPageReclaim, &Address { address });
-    assert_eq!(outcome, refused(Status::InUse));
+    assert_eq!(outcome, refused(Status::ResourceLimit));
+    driver.platform_status();
     driver.wait(std::time::Duration::from_millis(50));
     driver.end();
 }

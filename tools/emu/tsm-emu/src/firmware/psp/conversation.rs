@@ -85,6 +85,11 @@ impl Conversation {
         self.command
     }
 
+    /// Whether the device has to answer.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waits.is_some()
+    }
+
     /// The TDI context that it is about.
     pub(super) fn tdi(&self) -> Option<u64> {
         self.tdi
@@ -112,18 +117,19 @@ impl Psp {
         self.device(talk.device)?;
         let buffers = Buffers::new(ground, &self.rmp, &talk.buffers)?;
         let tdi = talk.tdi.map(|tdi| tdi.0);
+        let same = |pending: &Conversation| {
+            pending.command == talk.command
+                && pending.tdi == tdi
+                && pending.contents.is_same(&talk.contents)
+        };
         let answer = match &self.device(talk.device)?.conversation {
-            Some(pending) => {
-                let same = pending.command == talk.command
-                    && pending.tdi == tdi
-                    && pending.contents.is_same(&talk.contents);
-                require(same, Status::InUse)?;
-                match pending.waits {
-                    Some(kind) => Some(answer(ground, &buffers, kind)?),
-                    None => None,
-                }
-            }
-            None => {
+            Some(pending) if same(pending) => match pending.waits {
+                Some(kind) => Some(answer(ground, &buffers, kind)?),
+                None => None,
+            },
+            Some(pending) if pending.is_waiting() => return Err(Status::InUse.into()),
+            // What was kept is not wanted any more.
+            _ => {
                 let errand = begin(self, machine, &buffers)?;
                 self.device(talk.device)?.conversation = Some(Conversation {
                     command: talk.command,

@@ -11,7 +11,7 @@ use super::parameters::{reserved, tio};
 use super::platform::DEVICE_CONTEXT;
 use super::{require, Machine, Psp, Refused};
 use spdm::measurements::NONCE_SIZE;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tdisp::State;
 use tsm_wire::detail::DetailClass;
 use tsm_wire::object::ObjectType;
@@ -59,8 +59,6 @@ pub(super) struct Device {
     pub(super) measured: Option<[u8; 48]>,
     /// The fences between it and the memory of guests, by ASID.
     pub(super) fences: BTreeMap<u32, Fence>,
-    /// Interfaces that were let go without the device saying that they are unlocked.
-    pub(super) left: BTreeSet<u16>,
 }
 
 impl Device {
@@ -85,10 +83,15 @@ impl Device {
         conversation.is_some_and(|conversation| conversation.command() == command)
     }
 
-    /// Whether its measurements are known, and their digest.
+    /// The certificate chain that it showed, as SPDM has it.
+    fn chain(&self) -> Option<Vec<u8>> {
+        evidence::chain(self.peer.certificates.as_deref()?)
+    }
+
+    /// Digest of the certificate chain.
     pub(super) fn certificates_digest(&self) -> [u8; 48] {
-        let certificates = self.peer.certificates.as_deref();
-        certificates.map_or([0; 48], evidence::digest)
+        let chain = self.chain();
+        chain.map_or([0; 48], |chain| evidence::digest(&chain))
     }
 
     /// Gives up what is under way.
@@ -122,7 +125,6 @@ impl Psp {
             conversation: None,
             measured: None,
             fences: BTreeMap::new(),
-            left: BTreeSet::new(),
         };
         self.devices.insert(create.dev_ctx_sla.0, device);
         Ok(())
@@ -158,7 +160,8 @@ impl Psp {
         let device = self.device(name)?;
         let disconnected = device.state == DevState::Disconnected;
         require(disconnected, Status::InvalidDevState)?;
-        let in_use = used || device.conversation.is_some();
+        let conversation = device.conversation.as_ref();
+        let in_use = used || conversation.is_some_and(Conversation::is_waiting);
         require(!in_use, Status::InUse)?;
         if let Some(device) = self.devices.remove(&name.0) {
             self.rmp.release(&device.pages);
@@ -329,7 +332,8 @@ impl Psp {
         data.ctx_state = u64::from(device.state) as u8;
         data.certs_slot = device.peer.slot();
         data.device_id = device.id;
-        if let Some(conversation) = &device.conversation {
+        let conversation = device.conversation.as_ref();
+        if let Some(conversation) = conversation.filter(|talk| talk.is_waiting()) {
             data.p1_flags = REQUEST_PENDING;
             data.request_pending_command = u64::from(conversation.command()) as u16;
             let tdi = conversation.tdi().and_then(|tdi| self.tdis.get(&tdi));
@@ -416,15 +420,16 @@ impl Psp {
         let buffers = Buffers::new(machine.ground, &self.rmp, &certificates.spdm_ctrl)?;
         let device = self.device(certificates.dev_ctx_sla)?;
         require(device.is_connected(), Status::InvalidDevState)?;
-        require(device.conversation.is_none(), Status::InUse)?;
-        let chain = device.peer.certificates.as_deref();
-        let chain = chain.ok_or(Status::InvalidDevState)?;
+        let conversation = device.conversation.as_ref();
+        let waiting = conversation.is_some_and(Conversation::is_waiting);
+        require(!waiting, Status::InUse)?;
+        let chain = device.chain().ok_or(Status::InvalidDevState)?;
         evidence::put(
             machine.ground,
             &buffers,
             ObjectId::Certificate,
             device.id,
-            chain,
+            &chain,
         )
     }
 

@@ -135,7 +135,8 @@ impl Psp {
         let bound = self.tdi(device, name)?.bound.is_some();
         require(!bound, Status::InvalidTdiState)?;
         let conversation = self.device(device)?.conversation.as_ref();
-        let pending = conversation.is_some_and(|talk| talk.tdi() == Some(name.0));
+        let pending =
+            conversation.is_some_and(|talk| talk.is_waiting() && talk.tdi() == Some(name.0));
         require(!pending, Status::InUse)?;
         if let Some(tdi) = self.tdis.remove(&name.0) {
             self.rmp.release(&tdi.pages);
@@ -184,7 +185,7 @@ impl Psp {
             let taken = taken.any(|bound| bound.device_id == device_id);
             require(!taken, Status::InvalidParam)?;
             // One that was let go may still be locked.
-            let left = psp.device(device)?.left.contains(&interface);
+            let left = psp.left.contains(&interface);
             let lock = Errand::tdi(interface, Operation::Lock);
             if left {
                 Ok(Errand::tdi(interface, Operation::Stop).then(lock))
@@ -206,7 +207,7 @@ impl Psp {
                 tdi.bind(bound, State::Locked);
                 tdi.nonce = gained.nonce;
                 tdi.session = session;
-                self.device(device)?.left.remove(&interface);
+                self.left.remove(&interface);
                 Ok(())
             }
             Ended::Badly(state, detail) => {
@@ -315,7 +316,7 @@ impl Psp {
     pub(super) fn abandon(&mut self, device: Sla, name: Sla) -> Result<(), Refused> {
         self.break_down(device, name)?;
         let interface = self.tdi(device, name)?.interface;
-        self.device(device)?.left.insert(interface);
+        self.left.insert(interface);
         self.release(device, name)
     }
 
