@@ -367,8 +367,14 @@ impl<'f, T: FirmwareTransport<'f>> LinkTdi for Devif<'_, '_, 'f, T> {
             }
         };
         let mapping = self.mapped.get_mut(index).ok_or(Refusal::Memory)?;
+        let mapped = mapping.map(&self.interface, &patience);
+        if mapping.is_gone() {
+            // the first page was refused already
+            let _ = mapping.unmap(&self.interface, &patience.undo());
+            let _ = self.mapped.remove(index);
+        }
         // no message is sent: the device stays in its state whatever comes of it
-        Ok(mapping.map(&self.interface, &patience)?)
+        Ok(mapped?)
     }
 }
 

@@ -7,7 +7,6 @@ use crate::{
     table::Path,
     tdisp::Interface, //
 };
-use core::mem::replace;
 use kernel::prelude::*;
 use pci_tsm::{
     patience::Patience,
@@ -37,13 +36,22 @@ use tsm_wire::{
 /// Bytes in a page.
 const PAGE: u64 = PAGE_SIZE as u64;
 
+/// What is done with a page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// It is said whose it is.
+    Set,
+    /// It is mapped.
+    Map,
+}
+
 /// A range that is mapped, or was to be.
 pub(crate) struct Mapping {
     range: MmioRange,
     /// Bytes of it that are mapped, from its beginning on.
     done: u64,
-    /// Something was asked for with the page after that.
-    begun: bool,
+    /// What may have been done with the page after that.
+    begun: Option<Step>,
     /// The module's tables that it needs.
     paths: KVec<Path>,
 }
@@ -54,7 +62,7 @@ impl Mapping {
         Mapping {
             range,
             done: 0,
-            begun: false,
+            begun: None,
             paths: KVec::new(),
         }
     }
@@ -66,13 +74,21 @@ impl Mapping {
 
     /// Is nothing of it mapped?
     pub(crate) fn is_gone(&self) -> bool {
-        self.done == 0 && !self.begun
+        self.done == 0 && self.begun.is_none()
     }
 
-    /// Guest physical and physical address of each page that something was asked for.
+    /// Guest physical and physical address of each page that something may have been done with.
     fn pages(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.first(self.done / PAGE + u64::from(self.begun.is_some()))
+    }
+
+    /// Those of them that may be in the TD.
+    fn mapped_pages(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.first(self.done / PAGE + u64::from(self.begun == Some(Step::Map)))
+    }
+
+    fn first(&self, pages: u64) -> impl Iterator<Item = (u64, u64)> {
         let (gpa, pa) = (self.range.gpa, self.range.pa);
-        let pages = self.done / PAGE + u64::from(self.begun);
         let offsets = (0..pages).map(|n| n * PAGE);
         offsets.map(move |offset| (gpa + offset, pa + offset))
     }
@@ -102,31 +118,48 @@ impl Mapping {
                     .map_err(|_| Refusal::Memory)?;
                 table = Some(first);
             }
-            let again = replace(&mut self.begun, true);
-            // with this page something was done before, and nobody knows what
-            let unless_done = |made: Result<_, Refused>, done: &[Status]| match made {
-                Err(refused) if !again || !status(&refused).is_some_and(|s| done.contains(&s)) => {
-                    Err(refused)
-                }
-                _ => Ok(()),
-            };
-            let set = [mmiomt_index(0, pa), mmiomt_data(interface.function as u32)];
-            let set = module.call(patience, Leaf::MmioMtSet, &set);
-            unless_done(set, &[Status::MmioInvalidPageMetadata])?;
-            let map = [page_info(gpa), interface.tdr, pa];
-            let map = module.call(patience, Leaf::MmioMap, &map);
-            unless_done(
-                map,
-                &[
-                    Status::MmioInvalidPageMetadata,
-                    Status::EptEntryStateIncorrect,
-                ],
-            )?;
-            // that it did so before is no failure
-            interface.as_guest(patience, StandIn::MmioAccept, &[page_info(gpa), pa])?;
-            self.begun = false;
+            self.map_page(interface, patience, (gpa, pa))?;
+            self.begun = None;
             self.done += PAGE;
         }
+        Ok(())
+    }
+
+    fn map_page<'f, T: FirmwareTransport<'f>>(
+        &mut self,
+        interface: &Interface<'_, '_, 'f, T>,
+        patience: &Patience,
+        (gpa, pa): (u64, u64),
+    ) -> Result<(), Refused> {
+        let module = &interface.device.tdx.module;
+        let set = |info| {
+            let operands = [mmiomt_index(0, pa), info];
+            module.call(patience, Leaf::MmioMtSet, &operands)
+        };
+        // what was tried before may have been done; what was not, and is, is somebody else's
+        let before = self.begun;
+        if before != Some(Step::Map) {
+            self.begun = Some(Step::Set);
+            match set(mmiomt_data(interface.function as u32)) {
+                Err(refused) if is_in_use(&refused) && before.is_none() => {
+                    self.begun = None;
+                    return Err(refused);
+                }
+                Err(refused) if !is_in_use(&refused) => return Err(refused),
+                _ => self.begun = Some(Step::Map),
+            }
+        }
+        let operands = [page_info(gpa), interface.tdr, pa];
+        match module.call(patience, Leaf::MmioMap, &operands) {
+            Err(refused) if is_in_use(&refused) && before != Some(Step::Map) => {
+                self.begun = set(MMIOMT_QNODE).err().map(|_| Step::Set);
+                return Err(refused);
+            }
+            Err(refused) if !is_in_use(&refused) => return Err(refused),
+            _ => {}
+        }
+        // that it did so before is no failure
+        interface.as_guest(patience, StandIn::MmioAccept, &[page_info(gpa), pa])?;
         Ok(())
     }
 
@@ -148,7 +181,7 @@ impl Mapping {
         };
         if gone {
             self.done = 0;
-            self.begun = false;
+            self.begun = None;
             let tdx = interface.device.tdx;
             while let Some(path) = self.paths.pop() {
                 tdx.mmio.leave(&tdx.module, patience, path);
@@ -170,12 +203,16 @@ impl Mapping {
                 outcome = Err(refused);
             }
         };
-        for (gpa, _) in self.pages() {
+        for (gpa, _) in self.mapped_pages() {
             note(module.call(patience, Leaf::MmioBlock, &[page_info(gpa), tdr]));
         }
-        note(module.call(patience, Leaf::MemTrack, &[tdr]));
-        for (gpa, pa) in self.pages() {
+        if self.mapped_pages().next().is_some() {
+            note(module.call(patience, Leaf::MemTrack, &[tdr]));
+        }
+        for (gpa, _) in self.mapped_pages() {
             note(module.call(patience, Leaf::MmioUnmap, &[page_info(gpa), tdr]));
+        }
+        for (_, pa) in self.pages() {
             let free = [mmiomt_index(0, pa), MMIOMT_QNODE];
             note(module.call(patience, Leaf::MmioMtSet, &free));
         }
@@ -198,4 +235,12 @@ impl Mapping {
                 .is_ok()
         })
     }
+}
+
+/// Was a page or an address refused since it is in use?
+fn is_in_use(refused: &Refused) -> bool {
+    matches!(
+        status(refused),
+        Some(Status::MmioInvalidPageMetadata | Status::EptEntryStateIncorrect)
+    )
 }

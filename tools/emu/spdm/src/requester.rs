@@ -26,9 +26,11 @@ use std::time::Duration;
 use zerocopy::FromBytes;
 use zeroize::Zeroizing;
 
-/// Most bytes of a message that the requester takes: a secured one fills a granule, which is what the
+/// Header of a DOE object: some firmware wants that in its page, too.
+const DOE_HEADER_SIZE: u32 = 8;
+/// Most bytes of a message that the requester takes: a secured one fills a page, which is what the
 /// host gives it.
-pub(crate) const DATA_TRANSFER_SIZE: u32 = 4096 - OVERHEAD as u32;
+pub(crate) const DATA_TRANSFER_SIZE: u32 = 4096 - DOE_HEADER_SIZE - OVERHEAD as u32;
 
 /// What this requester can do.
 const CAPABILITIES: u32 = SESSION_CAPS | HBEAT_CAP | KEY_UPD_CAP;

@@ -86,7 +86,7 @@ impl Pamt {
         demand(shared, Status::OperandInvalid, operand)
     }
 
-    /// Writes a page of the host's.
+    /// Writes to a page of the host's; nothing that does not fit.
     pub(super) fn write(
         &self,
         ground: &dyn Ground,
@@ -95,6 +95,7 @@ impl Pamt {
         operand: Operand,
     ) -> Outcome<()> {
         self.check_shared(ground, address, operand)?;
+        demand(bytes.len() <= PAGE_SIZE, Status::OperandInvalid, operand)?;
         ground
             .write(address, bytes)
             .map_err(|_| Refused::at(Status::OperandInvalid, operand))
