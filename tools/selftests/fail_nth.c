@@ -129,7 +129,7 @@ static bool is_known(int ret)
 		double _start = clock_seconds();				\
 		unsigned int _n;						\
 		bool _used = true;						\
-		int _ret;							\
+		int _ret = -1;							\
 										\
 		_before;							\
 		ASSERT_LE(0, _body);						\
