@@ -41,7 +41,10 @@ use tsm_wire::{
             DevCertificates,
             DevConnect,
             DevDisconnect,
-            DevMeasurements, //
+            DevMeasurements,
+            DevStatus,
+            DevStatusData,
+            REQUEST_PENDING, //
         },
         guest_message::TioGuestRequest,
         object::{
@@ -62,11 +65,14 @@ use tsm_wire::{
         },
         BufferHeader,
         Command,
+        Sla,
         SpdmCtrl,
-        Status, //
+        Status,
+        PAGE_SIZE, //
     }, //
 };
 use zerocopy::{
+    FromBytes,
     Immutable,
     IntoBytes, //
 };
@@ -85,6 +91,9 @@ pub(crate) trait Talk: IntoBytes + Immutable {
 
     /// The buffers that it talks by, for the conversation to fill in.
     fn spdm_ctrl(&mut self) -> &mut SpdmCtrl;
+
+    /// The device that it talks with.
+    fn device(&self) -> Sla;
 }
 
 macro_rules! talks {
@@ -94,6 +103,10 @@ macro_rules! talks {
 
             fn spdm_ctrl(&mut self) -> &mut SpdmCtrl {
                 &mut self.spdm_ctrl
+            }
+
+            fn device(&self) -> Sla {
+                self.dev_ctx_sla
             }
         })*
     };
@@ -119,6 +132,8 @@ pub(crate) struct Conversation<'a, 'f, T: Host<'f>> {
     response: Buffer<'a, 'f, T>,
     scratch: Buffer<'a, 'f, T>,
     output: Buffer<'a, 'f, T>,
+    /// For what the PSP tells; the firmware's.
+    status: Buffer<'a, 'f, T>,
     /// What DOE reads from.
     message: KVec<u8>,
     /// What DOE writes to.
@@ -150,6 +165,7 @@ impl<'a, 'f, T: Host<'f>> Conversation<'a, 'f, T> {
             // the firmware says when it needs more
             scratch: Buffer::new(psp, patience, sizes.spdm_scratch_size_min, Owner::Firmware)?,
             output: Buffer::new(psp, patience, sizes.spdm_out_size_min, Owner::Firmware)?,
+            status: Buffer::new(psp, patience, PAGE_SIZE as u32, Owner::Firmware)?,
             psp,
             doe,
             vca: Vca::new(),
@@ -212,19 +228,44 @@ impl<'a, 'f, T: Host<'f>> Conversation<'a, 'f, T> {
     /// Tells the PSP that nobody answers, so that it ends a conversation.
     fn hang_up<B: Talk>(&mut self, buffer: &mut B, patience: &Patience) {
         for _ in 0..HANG_UP_ATTEMPTS {
+            // one that did not begin would begin now, and the end of that is felt by the device
+            match self.dev_status(buffer.device(), patience) {
+                Ok(data) if data.p1_flags & REQUEST_PENDING != 0 => {}
+                _ => return,
+            }
             let kind = self.kind_of_request().unwrap_or(DataType::Spdm);
             if self.respond(kind, 0).is_err() {
                 return;
             }
             *buffer.spdm_ctrl() = self.spdm_ctrl();
-            let Ok(answer) = self.psp.issue(patience, B::COMMAND, buffer) else {
-                continue;
-            };
-            // one that had not begun begins now
-            if answer.status() != Some(Status::SpdmRequest) {
-                return;
-            }
+            let _ = self.psp.issue(patience, B::COMMAND, buffer);
         }
+    }
+
+    /// What the PSP tells of a device.
+    pub(crate) fn dev_status(
+        &self,
+        device: Sla,
+        patience: &Patience,
+    ) -> Result<DevStatusData, Refused> {
+        let status = DevStatus {
+            length: size_of::<DevStatus>() as u32,
+            dev_ctx_sla: device,
+            status_paddr: self.status_paddr(),
+            ..Default::default()
+        };
+        self.psp.call(patience, Command::TioDevStatus, &status)?;
+        self.told()
+    }
+
+    /// Address of the page that the PSP tells into.
+    pub(crate) fn status_paddr(&self) -> u64 {
+        self.status.sla().address()
+    }
+
+    /// What it told there, read once.
+    pub(crate) fn told<D: FromBytes + IntoBytes>(&self) -> Result<D, Refused> {
+        self.status.get(0)
     }
 
     fn spdm_ctrl(&self) -> SpdmCtrl {
@@ -374,6 +415,7 @@ impl<'a, 'f, T: Host<'f>> Conversation<'a, 'f, T> {
             &mut self.response,
             &mut self.scratch,
             &mut self.output,
+            &mut self.status,
         ] {
             buffer.take_back(patience);
         }

@@ -55,8 +55,6 @@ use tsm_wire::{
             DevDisconnect,
             DevReclaim,
             DevState,
-            DevStatus,
-            DevStatusData,
             DISCONNECT_FORCE,
             HASH_SHA_256,
             HASH_SHA_384,
@@ -67,7 +65,8 @@ use tsm_wire::{
         Command,
         Sla,
         SpdmCtrl,
-        Status, //
+        Status,
+        PAGE_SIZE, //
     }, //
 };
 use zerocopy::{
@@ -81,8 +80,6 @@ const CHAIN_HEAD: usize = 4;
 /// What the host needs for commands about the device.
 pub(crate) struct Desk<'a, 'f, T: Host<'f>> {
     pub(crate) conversation: Conversation<'a, 'f, T>,
-    /// For what the PSP tells; the firmware's.
-    pub(crate) status: Buffer<'a, 'f, T>,
     /// For a message of a guest; the host's.
     pub(crate) guest_request: Granule<'f>,
     /// For the answer; the firmware's.
@@ -113,12 +110,10 @@ impl<'a, 'f, T: Host<'f>> Dev<'a, 'f, T> {
     ) -> Result<Self, Refused> {
         let mut patience = Patience::operation();
         let psp = &sev.psp;
-        let page = tsm_wire::sev::PAGE_SIZE as u32;
         let desk = Desk {
             conversation: Conversation::new(psp, doe, &patience)?,
-            status: Buffer::new(psp, &patience, page, Owner::Firmware)?,
             guest_request: psp.granule()?,
-            guest_response: Buffer::new(psp, &patience, page, Owner::Firmware)?,
+            guest_response: Buffer::new(psp, &patience, PAGE_SIZE as u32, Owner::Firmware)?,
         };
         let desk = KBox::pin_init(new_mutex!(desk, "Dev::desk"), GFP_KERNEL)
             .map_err(|_| Refusal::Memory)?;
@@ -179,17 +174,11 @@ impl<'a, 'f, T: Host<'f>> Dev<'a, 'f, T> {
 
     /// Is it connected? Then: bytes of the hash that was agreed upon.
     fn check(&self, patience: &Patience) -> Result<usize, Refused> {
-        let status_paddr = self.desk.lock().status.sla().address();
-        let status = DevStatus {
-            length: size_of::<DevStatus>() as u32,
-            dev_ctx_sla: self.sla(),
-            status_paddr,
-            ..Default::default()
-        };
-        self.sev
-            .psp
-            .call(patience, Command::TioDevStatus, &status)?;
-        let data: DevStatusData = self.told()?;
+        let data = self
+            .desk
+            .lock()
+            .conversation
+            .dev_status(self.sla(), patience)?;
         match (
             DevState::try_from(u64::from(data.ctx_state)),
             data.algos.hash,
@@ -269,12 +258,12 @@ impl<'a, 'f, T: Host<'f>> Dev<'a, 'f, T> {
 
     /// Address of the page that the PSP tells into.
     pub(crate) fn status_paddr(&self) -> u64 {
-        self.desk.lock().status.sla().address()
+        self.desk.lock().conversation.status_paddr()
     }
 
     /// What it told there.
     pub(crate) fn told<D: FromBytes + IntoBytes>(&self) -> Result<D, Refused> {
-        self.desk.lock().status.get(0)
+        self.desk.lock().conversation.told()
     }
 
     /// Has the PSP close the session and take the keys back; by force if there is no other way.
@@ -339,7 +328,6 @@ impl<'f, T: Host<'f>> Drop for Dev<'_, 'f, T> {
         self.context.take_back(&patience);
         let mut desk = self.desk.lock();
         desk.conversation.take_back(&patience);
-        desk.status.take_back(&patience);
         desk.guest_response.take_back(&patience);
     }
 }

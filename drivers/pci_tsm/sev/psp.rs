@@ -49,6 +49,8 @@ use zerocopy::{
 
 /// Milliseconds between two looks whether the page of commands is free.
 const POLL_MS: u32 = 2;
+/// Milliseconds before a command that the PSP had no room for is given again.
+const BUSY_MS: u32 = 5;
 /// How often RMPUPDATE is given again for pages that overlap others just then.
 const OVERLAPS: usize = 16;
 
@@ -214,7 +216,7 @@ impl<'f, T: Host<'f>> Psp<'f, T> {
         Ok(data)
     }
 
-    /// Gives a command, whatever comes of it.
+    /// Gives a command, whatever comes of it; again as long as the PSP has no room for it.
     ///
     /// # Errors
     ///
@@ -225,6 +227,25 @@ impl<'f, T: Host<'f>> Psp<'f, T> {
         command: Command,
         buffer: &B,
     ) -> Result<Answer, Refused> {
+        loop {
+            let answer = self.issue_once(patience, command, buffer.as_bytes())?;
+            if answer.status() != Some(Status::ResourceLimit) {
+                return Ok(answer);
+            }
+            match patience.wait(BUSY_MS) {
+                Ok(()) => {}
+                Err(Refusal::Firmware) => return Ok(answer),
+                Err(why) => return Err(why.into()),
+            }
+        }
+    }
+
+    fn issue_once(
+        &self,
+        patience: &Patience,
+        command: Command,
+        buffer: &[u8],
+    ) -> Result<Answer, Refused> {
         // not lock(): whoever has it may wait for long, and a signal would have to wait with us
         let mut page = loop {
             match self.command.try_lock() {
@@ -232,13 +253,12 @@ impl<'f, T: Host<'f>> Psp<'f, T> {
                 None => patience.wait(POLL_MS).map_err(unreached)?,
             }
         };
-        let bytes = buffer.as_bytes();
-        page.write(0, bytes).map_err(|_| nonsense())?;
+        page.write(0, buffer).map_err(|_| nonsense())?;
         let mut registers = [0; X_COUNT];
         let [x0, x1, ..] = &mut registers;
         *x0 = command.into();
         // a command without a buffer has no address of one
-        if !bytes.is_empty() {
+        if !buffer.is_empty() {
             *x1 = page.bus_address();
         }
         self.transport

@@ -270,9 +270,9 @@ impl Errand {
         }
     }
 
-    /// State of the TDI, if the device told it.
+    /// State of the TDI, if the device told it: what it told last.
     pub(super) fn state(&self) -> Option<State> {
-        self.stages.iter().find_map(|stage| match stage {
+        self.stages.iter().rev().find_map(|stage| match stage {
             Stage::Tdi(tdi) => tdi.state(),
             _ => None,
         })

@@ -24,7 +24,7 @@ use super::tsm::{Counts, Machine, Registers, Tsm, GUEST_KEY_SIZE};
 use device::Device;
 use guest::Guests;
 use rmp::Rmp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tdi::Tdi;
 use tracing::debug;
 use tsm_wire::detail::{Detail, TransportFault};
@@ -72,6 +72,9 @@ pub struct Psp {
     devices: BTreeMap<u64, Device>,
     /// TDI contexts by what the host calls them.
     tdis: BTreeMap<u64, Tdi>,
+    /// Requester IDs of TDIs that were let go without the device saying that they are unlocked. They
+    /// outlive contexts: the device does not know of those.
+    left: BTreeSet<u16>,
 }
 
 impl Tsm for Psp {
@@ -134,7 +137,8 @@ impl Psp {
         address: u64,
     ) -> Result<(), Refused> {
         let command = Command::try_from(number).map_err(|_| Status::InvalidCommand)?;
-        require(!machine.is_busy(), Status::InUse)?;
+        let busy = command != Command::TioStatus && machine.is_busy();
+        require(!busy, Status::ResourceLimit)?;
         // Of a command that talks with a device, the first call can fail before it does anything.
         let goes_on = self.devices.values().any(|device| device.awaits(command));
         if !goes_on && machine.knobs.fails_before(number) {

@@ -81,7 +81,12 @@ impl Buffer {
     }
 
     /// Reads what it holds, from an offset on; `None` if it is not that long.
-    pub(super) fn read(&self, ground: &dyn Ground, offset: usize, length: usize) -> Option<Vec<u8>> {
+    pub(super) fn read(
+        &self,
+        ground: &dyn Ground,
+        offset: usize,
+        length: usize,
+    ) -> Option<Vec<u8>> {
         let mut bytes = vec![0; length];
         self.each(HEADER_SIZE + offset, length, |address, range| {
             ground.read(address, bytes.get_mut(range)?).ok()

@@ -7,12 +7,10 @@
 use super::super::errand::{Errand, Leg};
 use super::super::fault::transport;
 use super::super::ground::Ground;
-use super::super::peer::Line;
 use super::buffer::{structure, Buffers};
 use super::parameters::Contents;
 use super::{require, Machine, Psp, Refused};
 use spdm::{Carriage, Packet};
-use std::collections::VecDeque;
 use tdisp::State;
 use tsm_wire::detail::{AuthenticationFault, Detail, DetailClass, TransportFault};
 use tsm_wire::object::ObjectType;
@@ -74,8 +72,7 @@ pub(super) struct Conversation {
     contents: Contents,
     /// The TDI context that it is about, if it is about one.
     tdi: Option<u64>,
-    /// What is to be done, one after the other.
-    errands: VecDeque<Errand>,
+    errand: Errand,
     gained: Gained,
     /// The message that has no answer yet travels so; `None` if everything is said and the host has not
     /// got it yet.
@@ -88,51 +85,22 @@ impl Conversation {
         self.command
     }
 
+    /// Whether the device has to answer.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waits.is_some()
+    }
+
     /// The TDI context that it is about.
     pub(super) fn tdi(&self) -> Option<u64> {
         self.tdi
     }
 
-    /// Says the first thing there is to say.
-    fn begin(&mut self, line: &mut Line<'_>) -> Result<Option<Packet>, Detail> {
-        while let Some(errand) = self.errands.front_mut() {
-            let leg = errand.begin(line)?;
-            if let Some(packet) = self.follow(leg) {
-                return Ok(Some(packet));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Takes the answer to what was said before.
-    fn take(&mut self, line: &mut Line<'_>, answer: &[u8]) -> Result<Option<Packet>, Detail> {
-        let Some(errand) = self.errands.front_mut() else {
-            return Ok(None);
-        };
-        let leg = errand.take(line, answer)?;
-        match self.follow(leg) {
-            Some(packet) => Ok(Some(packet)),
-            None => self.begin(line),
-        }
-    }
-
-    /// Keeps what came of an answer. Without a next request the errand is over.
+    /// Keeps what came of an answer. Returns the next request.
     fn follow(&mut self, leg: Leg) -> Option<Packet> {
         if let Some((kind, bytes)) = leg.take {
             self.gained.take(kind, bytes);
         }
-        if leg.request.is_none() {
-            if let Some(errand) = self.errands.pop_front() {
-                self.gained.state = errand.state().or(self.gained.state);
-                self.gained.nonce = errand.nonce().or(self.gained.nonce);
-            }
-        }
         leg.request
-    }
-
-    /// State of the TDI after a failure, if the device told it.
-    fn state(&self) -> Option<State> {
-        self.errands.front().and_then(Errand::state)
     }
 }
 
@@ -143,30 +111,31 @@ impl Psp {
         &mut self,
         machine: &mut Machine<'_>,
         talk: &Talk,
-        begin: impl FnOnce(&mut Self, &Machine<'_>, &Buffers) -> Result<Vec<Errand>, Refused>,
+        begin: impl FnOnce(&mut Self, &Machine<'_>, &Buffers) -> Result<Errand, Refused>,
     ) -> Result<(Ended, Buffers), Refused> {
         let ground = machine.ground;
         self.device(talk.device)?;
         let buffers = Buffers::new(ground, &self.rmp, &talk.buffers)?;
         let tdi = talk.tdi.map(|tdi| tdi.0);
+        let same = |pending: &Conversation| {
+            pending.command == talk.command
+                && pending.tdi == tdi
+                && pending.contents.is_same(&talk.contents)
+        };
         let answer = match &self.device(talk.device)?.conversation {
-            Some(pending) => {
-                let same = pending.command == talk.command
-                    && pending.tdi == tdi
-                    && pending.contents.is_same(&talk.contents);
-                require(same, Status::InUse)?;
-                match pending.waits {
-                    Some(kind) => Some(answer(ground, &buffers, kind)?),
-                    None => None,
-                }
-            }
-            None => {
-                let errands = begin(self, machine, &buffers)?;
+            Some(pending) if same(pending) => match pending.waits {
+                Some(kind) => Some(answer(ground, &buffers, kind)?),
+                None => None,
+            },
+            Some(pending) if pending.is_waiting() => return Err(Status::InUse.into()),
+            // What was kept is not wanted any more.
+            _ => {
+                let errand = begin(self, machine, &buffers)?;
                 self.device(talk.device)?.conversation = Some(Conversation {
                     command: talk.command,
                     contents: talk.contents.clone(),
                     tdi,
-                    errands: errands.into(),
+                    errand,
                     gained: Gained::default(),
                     waits: None,
                 });
@@ -196,11 +165,11 @@ impl Psp {
                 line.peer.forget();
                 Err(transport(TransportFault::NoAnswer))
             }
-            Some(answer) => conversation.take(&mut line, &answer),
-            None => conversation.begin(&mut line),
+            Some(answer) => conversation.errand.take(&mut line, &answer),
+            None => conversation.errand.begin(&mut line),
         };
-        let put = said.and_then(|packet| {
-            let Some(packet) = packet else {
+        let put = said.and_then(|leg| {
+            let Some(packet) = conversation.follow(leg) else {
                 return Ok(None);
             };
             put(ground, buffers, &packet).map(Some).ok_or_else(|| {
@@ -210,7 +179,14 @@ impl Psp {
             })
         });
         match put {
-            Ok(None) => Ok(Ended::Well(conversation.gained)),
+            Ok(None) => {
+                let Conversation { errand, gained, .. } = conversation;
+                Ok(Ended::Well(Gained {
+                    state: errand.state(),
+                    nonce: errand.nonce(),
+                    ..gained
+                }))
+            }
             Ok(waits) => {
                 conversation.waits = waits;
                 device.conversation = Some(conversation);
@@ -219,7 +195,7 @@ impl Psp {
             Err(detail) => {
                 // What the device said in a session that is lost counts no more.
                 let session = device.peer.session();
-                let state = session.and_then(|_| conversation.state());
+                let state = session.and_then(|_| conversation.errand.state());
                 Ok(Ended::Badly(state, detail))
             }
         }
@@ -231,7 +207,7 @@ impl Psp {
             command: talk.command,
             contents: talk.contents.clone(),
             tdi: talk.tdi.map(|tdi| tdi.0),
-            errands: VecDeque::new(),
+            errand: Errand::nothing(),
             gained,
             waits: None,
         });

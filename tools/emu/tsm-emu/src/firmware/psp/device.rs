@@ -11,7 +11,7 @@ use super::parameters::{reserved, tio};
 use super::platform::DEVICE_CONTEXT;
 use super::{require, Machine, Psp, Refused};
 use spdm::measurements::NONCE_SIZE;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tdisp::State;
 use tsm_wire::detail::DetailClass;
 use tsm_wire::object::ObjectType;
@@ -59,8 +59,6 @@ pub(super) struct Device {
     pub(super) measured: Option<[u8; 48]>,
     /// The fences between it and the memory of guests, by ASID.
     pub(super) fences: BTreeMap<u32, Fence>,
-    /// Interfaces that were let go without the device saying that they are unlocked.
-    pub(super) left: BTreeSet<u16>,
 }
 
 impl Device {
@@ -85,10 +83,15 @@ impl Device {
         conversation.is_some_and(|conversation| conversation.command() == command)
     }
 
-    /// Whether its measurements are known, and their digest.
+    /// The certificate chain that it showed, as SPDM has it.
+    fn chain(&self) -> Option<Vec<u8>> {
+        evidence::chain(self.peer.certificates.as_deref()?)
+    }
+
+    /// Digest of the certificate chain.
     pub(super) fn certificates_digest(&self) -> [u8; 48] {
-        let certificates = self.peer.certificates.as_deref();
-        certificates.map_or([0; 48], evidence::digest)
+        let chain = self.chain();
+        chain.map_or([0; 48], |chain| evidence::digest(&chain))
     }
 
     /// Gives up what is under way.
@@ -122,7 +125,6 @@ impl Psp {
             conversation: None,
             measured: None,
             fences: BTreeMap::new(),
-            left: BTreeSet::new(),
         };
         self.devices.insert(create.dev_ctx_sla.0, device);
         Ok(())
@@ -158,7 +160,8 @@ impl Psp {
         let device = self.device(name)?;
         let disconnected = device.state == DevState::Disconnected;
         require(disconnected, Status::InvalidDevState)?;
-        let in_use = used || device.conversation.is_some();
+        let conversation = device.conversation.as_ref();
+        let in_use = used || conversation.is_some_and(Conversation::is_waiting);
         require(!in_use, Status::InUse)?;
         if let Some(device) = self.devices.remove(&name.0) {
             self.rmp.release(&device.pages);
@@ -173,11 +176,7 @@ impl Psp {
     ) -> Result<(), Refused> {
         let (connect, contents) = tio::<DevConnect>(machine.ground, &self.rmp, at)?;
         let fields = connect.reserved1.iter().chain(&connect.reserved2);
-        reserved(
-            fields
-                .chain(&connect.reserved3)
-                .chain(&connect.reserved4),
-        )?;
+        reserved(fields.chain(&connect.reserved3).chain(&connect.reserved4))?;
         let [stream, others @ ..] = connect.ide_stream_id;
         let streams = connect.tc_mask == TRAFFIC_CLASS_0;
         let well_formed = (streams || connect.tc_mask == 0)
@@ -212,8 +211,8 @@ impl Psp {
             }
             device.peer = Peer::new(connect.cert_slot);
             device.measured = None;
-            let keys = link.map(Errand::key);
-            Ok([Errand::identify()].into_iter().chain(keys).collect())
+            let keys = link.map_or_else(Errand::nothing, Errand::key);
+            Ok(Errand::identify().then(keys))
         })?;
         let device = self.device(name)?;
         match ended {
@@ -260,13 +259,15 @@ impl Psp {
         };
         let (ended, _) = self.talk(machine, &talk, |psp, _, _| {
             let bound = psp.tdis.values();
-            let bound = bound.filter(|tdi| tdi.device == name.0).any(|tdi| tdi.bound.is_some());
+            let bound = bound
+                .filter(|tdi| tdi.device == name.0)
+                .any(|tdi| tdi.bound.is_some());
             let device = psp.device(name)?;
             let disconnected = device.state == DevState::Disconnected;
             require(!disconnected, Status::InvalidDevState)?;
             require(!bound, Status::InUse)?;
-            let keys = device.peer.link.map(Errand::unkey);
-            Ok(keys.into_iter().chain([Errand::farewell()]).collect())
+            let keys = device.peer.link.map_or_else(Errand::nothing, Errand::unkey);
+            Ok(keys.then(Errand::farewell()))
         })?;
         match ended {
             Ended::Well(_) => {
@@ -312,17 +313,27 @@ impl Psp {
 
     pub(super) fn dev_status(&mut self, machine: &mut Machine<'_>, at: u64) -> Result<(), Refused> {
         let (status, _) = tio::<DevStatus>(machine.ground, &self.rmp, at)?;
-        reserved(status.reserved1.as_bytes().iter().chain(status.reserved2.as_bytes()))?;
+        reserved(
+            status
+                .reserved1
+                .as_bytes()
+                .iter()
+                .chain(status.reserved2.as_bytes()),
+        )?;
         let name = status.dev_ctx_sla;
         let tdis = || self.tdis.values().filter(|tdi| tdi.device == name.0);
-        let (count, bound) = (tdis().count(), tdis().filter(|tdi| tdi.bound.is_some()).count());
+        let (count, bound) = (
+            tdis().count(),
+            tdis().filter(|tdi| tdi.bound.is_some()).count(),
+        );
         let device = self.devices.get(&name.0).ok_or(Status::InvalidDevCtx)?;
         let mut data = DevStatusData::new_zeroed();
         data.length = size_of::<DevStatusData>() as u32;
         data.ctx_state = u64::from(device.state) as u8;
         data.certs_slot = device.peer.slot();
         data.device_id = device.id;
-        if let Some(conversation) = &device.conversation {
+        let conversation = device.conversation.as_ref();
+        if let Some(conversation) = conversation.filter(|talk| talk.is_waiting()) {
             data.p1_flags = REQUEST_PENDING;
             data.request_pending_command = u64::from(conversation.command()) as u16;
             let tdi = conversation.tdi().and_then(|tdi| self.tdis.get(&tdi));
@@ -372,7 +383,7 @@ impl Psp {
             let raw = measure.flags & MEASUREMENTS_RAW != 0;
             // Nothing is fresh for a nonce of a host whose guest gave none.
             let nonce = Some(measure.meas_nonce).filter(|nonce| *nonce != [0; NONCE_SIZE]);
-            Ok(vec![Errand::measure(device.id, raw, nonce)])
+            Ok(Errand::measure(device.id, raw, nonce))
         })?;
         let gained = match ended {
             Ended::Well(gained) => gained,
@@ -409,10 +420,17 @@ impl Psp {
         let buffers = Buffers::new(machine.ground, &self.rmp, &certificates.spdm_ctrl)?;
         let device = self.device(certificates.dev_ctx_sla)?;
         require(device.is_connected(), Status::InvalidDevState)?;
-        require(device.conversation.is_none(), Status::InUse)?;
-        let chain = device.peer.certificates.as_deref();
-        let chain = chain.ok_or(Status::InvalidDevState)?;
-        evidence::put(machine.ground, &buffers, ObjectId::Certificate, device.id, chain)
+        let conversation = device.conversation.as_ref();
+        let waiting = conversation.is_some_and(Conversation::is_waiting);
+        require(!waiting, Status::InUse)?;
+        let chain = device.chain().ok_or(Status::InvalidDevState)?;
+        evidence::put(
+            machine.ground,
+            &buffers,
+            ObjectId::Certificate,
+            device.id,
+            &chain,
+        )
     }
 
     /// The locks of a device's TDIs end with the session that they were made in (11.4.5).

@@ -39,6 +39,23 @@ pub(super) fn put(
     Err(Status::ExpandBufferLengthRequest.into())
 }
 
+/// A certificate chain as SPDM has it (DSP0274, "Certificate chain format"), of the certificates in DER,
+/// root first: length, hash of the root, certificates. `None` if it is none.
+pub(super) fn chain(certificates: &[u8]) -> Option<Vec<u8>> {
+    let root = digest(certificates.get(..certificate_length(certificates)?)?);
+    let length = size_of::<u32>() + root.len() + certificates.len();
+    let length = u16::try_from(length).ok()?;
+    Some([&u32::from(length).to_le_bytes(), &root[..], certificates].concat())
+}
+
+/// Bytes of the certificate in front: a SEQUENCE whose length has two bytes, as those of this size have.
+fn certificate_length(certificates: &[u8]) -> Option<usize> {
+    const SEQUENCE: [u8; 2] = [0x30, 0x82];
+    let (head, rest) = certificates.split_first_chunk::<2>()?;
+    let (length, _) = rest.split_first_chunk::<2>()?;
+    (*head == SEQUENCE).then(|| usize::from(u16::from_be_bytes(*length)) + 4)
+}
+
 /// Its digest.
 pub(super) fn digest(data: &[u8]) -> [u8; 48] {
     Sha384::digest(data).into()

@@ -167,7 +167,11 @@ impl Psp {
         require(stage != Stage::Init, Status::InvalidGuestState)?;
         check_asid(asid)?;
         require(!active, Status::Active)?;
-        let owned = self.guests.guests.values().any(|guest| guest.asid == Some(asid));
+        let owned = self
+            .guests
+            .guests
+            .values()
+            .any(|guest| guest.asid == Some(asid));
         require(!owned, Status::AsidOwned)?;
         let stale = self.guests.stale.contains(&asid);
         require(!stale, Status::DfflushRequired)?;
@@ -194,7 +198,12 @@ impl Psp {
         let mut bound = self.tdis.values().filter_map(|tdi| tdi.bound.as_ref());
         let used = bound.any(|bound| of_guest(bound.guest));
         require(!used, Status::InUse)?;
-        if let Some(asid) = self.guests.guests.remove(&address).and_then(|guest| guest.asid) {
+        if let Some(asid) = self
+            .guests
+            .guests
+            .remove(&address)
+            .and_then(|guest| guest.asid)
+        {
             self.guests.stale.insert(asid);
             self.guests.written_back = false;
             for device in self.devices.values_mut() {

@@ -116,7 +116,10 @@ impl Psp {
         let its_own = |bound: Option<Bound>| {
             bound.filter(|bound| bound.guest == guest && bound.device_id == device_id)
         };
-        let unbound = self.tdis.values().any(|tdi| its_own(tdi.was_bound).is_some());
+        let unbound = self
+            .tdis
+            .values()
+            .any(|tdi| its_own(tdi.was_bound).is_some());
         let named = self.tdis.get_mut(&tdi);
         match named.and_then(|tdi| its_own(tdi.bound).map(|bound| (tdi, bound))) {
             Some((tdi, bound)) => Named::Bound(tdi, bound),
@@ -161,7 +164,11 @@ impl Psp {
         response.spdm_algorithms = U64::from_bytes(algorithms);
         response.certificates_digest = device.certificates_digest();
         if let Some(digest) = device.measured {
-            let fresh = if fresh { tdi_info::MEASUREMENT_FRESH } else { 0 };
+            let fresh = if fresh {
+                tdi_info::MEASUREMENT_FRESH
+            } else {
+                0
+            };
             response.measurement_flags = U32::new(tdi_info::MEASUREMENT_VALID | fresh);
             response.measurements_digest = digest;
         }
@@ -280,7 +287,9 @@ fn pages(
     let end = start.checked_add(length).ok_or(Status::OutOfRange)?;
     let mut private = ranges.filter(|range| range.attributes & RANGE_NON_TEE == 0);
     let inside = private.any(|range| {
-        let range_end = range.address.checked_add(u64::from(range.pages) * PAGE_SIZE);
+        let range_end = range
+            .address
+            .checked_add(u64::from(range.pages) * PAGE_SIZE);
         range.address <= start && range_end.is_some_and(|range_end| end <= range_end)
     });
     if length == 0 || !inside {

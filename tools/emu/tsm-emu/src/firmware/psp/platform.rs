@@ -4,9 +4,7 @@
 
 use super::parameters::{reserved, tio};
 use super::{require, Machine, Psp, Refused};
-use tsm_wire::sev::platform::{
-    TioInit, TioStatus, TioStatusData, FLAG_ENABLED, FLAG_INIT_DONE,
-};
+use tsm_wire::sev::platform::{TioInit, TioStatus, TioStatusData, FLAG_ENABLED, FLAG_INIT_DONE};
 use tsm_wire::sev::Status;
 use zerocopy::{FromZeros, IntoBytes};
 

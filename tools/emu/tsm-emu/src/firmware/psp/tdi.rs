@@ -20,8 +20,7 @@ use tsm_wire::sev::{Command, Sla, Status};
 use zerocopy::{FromZeros, IntoBytes};
 
 /// Flags that a TDI can be asked to be locked with.
-const LOCK_FLAGS: u16 =
-    LOCK_NO_FW_UPDATE | LOCK_MSIX | LOCK_BIND_P2P | LOCK_ALL_REQUEST_REDIRECT;
+const LOCK_FLAGS: u16 = LOCK_NO_FW_UPDATE | LOCK_MSIX | LOCK_BIND_P2P | LOCK_ALL_REQUEST_REDIRECT;
 /// Those of them that the firmware does not have: what is locked is always locked in one way.
 const UNSUPPORTED_FLAGS: u16 = LOCK_MSIX | LOCK_BIND_P2P | LOCK_ALL_REQUEST_REDIRECT;
 
@@ -136,7 +135,8 @@ impl Psp {
         let bound = self.tdi(device, name)?.bound.is_some();
         require(!bound, Status::InvalidTdiState)?;
         let conversation = self.device(device)?.conversation.as_ref();
-        let pending = conversation.is_some_and(|talk| talk.tdi() == Some(name.0));
+        let pending =
+            conversation.is_some_and(|talk| talk.is_waiting() && talk.tdi() == Some(name.0));
         require(!pending, Status::InUse)?;
         if let Some(tdi) = self.tdis.remove(&name.0) {
             self.rmp.release(&tdi.pages);
@@ -185,10 +185,13 @@ impl Psp {
             let taken = taken.any(|bound| bound.device_id == device_id);
             require(!taken, Status::InvalidParam)?;
             // One that was let go may still be locked.
-            let left = psp.device(device)?.left.contains(&interface);
-            let stop = left.then(|| Errand::tdi(interface, Operation::Stop));
+            let left = psp.left.contains(&interface);
             let lock = Errand::tdi(interface, Operation::Lock);
-            Ok(stop.into_iter().chain([lock]).collect())
+            if left {
+                Ok(Errand::tdi(interface, Operation::Stop).then(lock))
+            } else {
+                Ok(lock)
+            }
         })?;
         let asid = self.guests.running(guest)?;
         let session = self.device(device)?.peer.session();
@@ -204,7 +207,7 @@ impl Psp {
                 tdi.bind(bound, State::Locked);
                 tdi.nonce = gained.nonce;
                 tdi.session = session;
-                self.device(device)?.left.remove(&interface);
+                self.left.remove(&interface);
                 Ok(())
             }
             Ended::Badly(state, detail) => {
@@ -227,11 +230,13 @@ impl Psp {
         let (ended, _) = self.talk(machine, talk, |psp, _, _| {
             let tdi = psp.tdi(device, name)?;
             let locked = tdi.is_bound_to(bind.gctx_paddr)
-                && tdi.bound.is_some_and(|bound| bound.device_id == bind.guest_device_id)
+                && tdi
+                    .bound
+                    .is_some_and(|bound| bound.device_id == bind.guest_device_id)
                 && tdi.state == State::Locked;
             require(locked, Status::InvalidTdiState)?;
             let operation = Operation::Start(tdi.nonce.unwrap_or_default());
-            Ok(vec![Errand::tdi(tdi.interface, operation)])
+            Ok(Errand::tdi(tdi.interface, operation))
         })?;
         match ended {
             Ended::Well(_) => {
@@ -294,7 +299,7 @@ impl Psp {
         };
         let (ended, _) = self.talk(machine, &talk, |psp, _, _| {
             let interface = psp.tdi(device, name)?.interface;
-            Ok(vec![Errand::tdi(interface, Operation::Stop)])
+            Ok(Errand::tdi(interface, Operation::Stop))
         })?;
         match ended {
             Ended::Well(_) => self.release(device, name),
@@ -311,7 +316,7 @@ impl Psp {
     pub(super) fn abandon(&mut self, device: Sla, name: Sla) -> Result<(), Refused> {
         self.break_down(device, name)?;
         let interface = self.tdi(device, name)?.interface;
-        self.device(device)?.left.insert(interface);
+        self.left.insert(interface);
         self.release(device, name)
     }
 
@@ -350,7 +355,7 @@ impl Psp {
             let tdi = psp.tdi(device, name)?;
             require(tdi.is_trusted(), Status::InvalidTdiState)?;
             require(tdi.is_bound_to(report.gctx_paddr), Status::InvalidGuest)?;
-            Ok(vec![Errand::tdi(tdi.interface, Operation::Report)])
+            Ok(Errand::tdi(tdi.interface, Operation::Report))
         })?;
         let gained = match ended {
             Ended::Well(gained) => gained,
@@ -395,8 +400,11 @@ impl Psp {
             let tdi = psp.tdi(device, name)?;
             // A device is not asked before anything was asked of it.
             let known = tdi.bound.or(tdi.was_bound).is_some();
-            let ask = known.then(|| Errand::tdi(tdi.interface, Operation::State));
-            Ok(ask.into_iter().collect())
+            if known {
+                Ok(Errand::tdi(tdi.interface, Operation::State))
+            } else {
+                Ok(Errand::nothing())
+            }
         })?;
         let told = match ended {
             Ended::Well(gained) => gained.state,
