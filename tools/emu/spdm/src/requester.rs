@@ -26,11 +26,9 @@ use std::time::Duration;
 use zerocopy::FromBytes;
 use zeroize::Zeroizing;
 
-/// Header of a DOE object: some firmware wants that in its page, too.
-const DOE_HEADER_SIZE: u32 = 8;
 /// Most bytes of a message that the requester takes: a secured one fills a page, which is what the
 /// host gives it.
-pub(crate) const DATA_TRANSFER_SIZE: u32 = 4096 - DOE_HEADER_SIZE - OVERHEAD as u32;
+pub(crate) const DATA_TRANSFER_SIZE: u32 = 4096 - OVERHEAD as u32;
 
 /// What this requester can do.
 const CAPABILITIES: u32 = SESSION_CAPS | HBEAT_CAP | KEY_UPD_CAP;
@@ -62,6 +60,7 @@ pub struct Requester {
     /// Whose chain was verified.
     peer: Option<Peer>,
     pending: Option<Pending>,
+    data_transfer_size: u32,
 }
 
 impl fmt::Debug for Requester {
@@ -86,7 +85,14 @@ impl Requester {
             digests: None,
             peer: None,
             pending: None,
+            data_transfer_size: DATA_TRANSFER_SIZE,
         }
+    }
+
+    /// Leaves room for so many bytes that stand before each message in its page. From the next
+    /// connection on.
+    pub fn leave_room(&mut self, bytes: u8) {
+        self.data_transfer_size = DATA_TRANSFER_SIZE - u32::from(bytes);
     }
 
     /// It accepts these versions, and prefers the highest.
@@ -146,7 +152,7 @@ impl Requester {
             Exchange::Connect => self.connect(),
             Exchange::Digests => self.ask_digests(secured),
             Exchange::Certificate { slot } => {
-                self.ask_certificate(CertificateRead::new(slot), secured)
+                self.ask_certificate(CertificateRead::new(slot, self.data_transfer_size), secured)
             }
             Exchange::Challenge { slot } => self.ask_challenge(slot),
             Exchange::Measure {

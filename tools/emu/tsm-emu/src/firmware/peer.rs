@@ -59,6 +59,13 @@ impl Peer {
         }
     }
 
+    /// The same, where so many bytes stand before each message in its page.
+    pub(super) fn behind(slot: u8, bytes: u8) -> Self {
+        let mut peer = Self::new(slot);
+        peer.requester.leave_room(bytes);
+        peer
+    }
+
     /// Slot of its certificates.
     pub(super) fn slot(&self) -> u8 {
         self.slot
