@@ -53,17 +53,7 @@ FIXTURE(op_arch)
 	struct payload payload;
 };
 
-/* Of each TSM, whatever architecture a guest may claim to be of. */
-FIXTURE_VARIANT(op_arch)
-{
-	enum arch arch;		/* of the TSM */
-	enum arch asked;
-};
-
-FIXTURE_VARIANT_ON_EACH_ARCH(op_arch, asked_for_common, .asked = ARCH_NONE);
-FIXTURE_VARIANT_ON_EACH_ARCH(op_arch, asked_for_cca, .asked = ARCH_CCA);
-FIXTURE_VARIANT_ON_EACH_ARCH(op_arch, asked_for_sev, .asked = ARCH_SEV);
-FIXTURE_VARIANT_ON_EACH_ARCH(op_arch, asked_for_tdx, .asked = ARCH_TDX);
+FIXTURE_ON_EACH_ARCH(op_arch);
 
 FIXTURE_SETUP(op_arch)
 {
@@ -128,90 +118,103 @@ static bool is_ours(enum arch arch, enum arch asked)
 	return asked == ARCH_NONE || asked == arch;
 }
 
+/* For every architecture that a guest may claim to be of. */
+#define FOR_EACH_ASKED(_asked) for (enum arch _asked = ARCH_NONE; _asked < ARCH_END; _asked++)
+
 /* Which pairs there are is told before the vDEVICE is looked at. */
 TEST_F(op_arch, of_no_vdevice)
 {
 	self->tdi.vdevice_id += 1000;
-	for (__u32 op = 0; op <= OPS; op++) {
-		EXPECT_EQ(is_pair(op, variant->asked) ? -ENOENT : -EINVAL,
-			  ask(self, op, variant->asked, IOMMU_TSM_TDI_RUN)) {
-			TH_LOG("op %u", op);
+	FOR_EACH_ASKED(asked)
+		for (__u32 op = 0; op <= OPS; op++) {
+			EXPECT_EQ(is_pair(op, asked) ? -ENOENT : -EINVAL,
+				  ask(self, op, asked, IOMMU_TSM_TDI_RUN)) {
+				TH_LOG("op %u of %s", op, arch_name(asked));
+			}
 		}
-	}
 	self->tdi.vdevice_id -= 1000;
 }
 
 /* The architecture of a TSM is known once a TDI is bound through it. */
 TEST_F(op_arch, unbound)
 {
-	for (__u32 op = 0; op <= OPS; op++) {
-		EXPECT_EQ(is_pair(op, variant->asked) ? -ENXIO : -EINVAL,
-			  ask(self, op, variant->asked, IOMMU_TSM_TDI_RUN)) {
-			TH_LOG("op %u", op);
+	FOR_EACH_ASKED(asked)
+		for (__u32 op = 0; op <= OPS; op++) {
+			EXPECT_EQ(is_pair(op, asked) ? -ENXIO : -EINVAL,
+				  ask(self, op, asked, IOMMU_TSM_TDI_RUN)) {
+				TH_LOG("op %u of %s", op, arch_name(asked));
+			}
 		}
-	}
 	EXPECT_FALSE(tsm_is_bound(self->tdi.fn.bdf));
 }
 
 /* It is the TSM's own or COMMON: then the TSM hears of it, and else it does not. */
 TEST_F(op_arch, bound)
 {
-	ASSERT_EQ(0, tsm_bind(&self->tdi));
-	for (__u32 op = 0; op <= OPS; op++) {
-		long calls = knob_count("calls");
-		int want = -EINVAL, ret;
+	FOR_EACH_ASKED(asked) {
+		ASSERT_EQ(0, tsm_bind(&self->tdi));
+		for (__u32 op = 0; op <= OPS; op++) {
+			long calls = knob_count("calls");
+			int want = -EINVAL;
 
-		if (is_pair(op, variant->asked) && is_ours(variant->arch, variant->asked))
-			want = is_opaque(op) ? -EIO : 0;
-		ret = ask(self, op, variant->asked, IOMMU_TSM_TDI_LOCKED);
-		EXPECT_EQ(want, ret) {
-			TH_LOG("op %u", op);
-		}
-		if (want == -EINVAL) {
-			EXPECT_EQ(calls, knob_count("calls")) {
-				TH_LOG("op %u", op);
+			if (is_pair(op, asked) && is_ours(variant->arch, asked))
+				want = is_opaque(op) ? -EIO : 0;
+			EXPECT_EQ(want, ask(self, op, asked, IOMMU_TSM_TDI_LOCKED)) {
+				TH_LOG("op %u of %s", op, arch_name(asked));
+			}
+			if (want == -EINVAL) {
+				EXPECT_EQ(calls, knob_count("calls")) {
+					TH_LOG("op %u of %s", op, arch_name(asked));
+				}
 			}
 		}
+		EXPECT_STATE(TSM_LOCKED, &self->tdi);
+		ASSERT_EQ(0, tsm_unbind(&self->tdi));
 	}
-	EXPECT_STATE(TSM_LOCKED, &self->tdi);
 }
 
 /* LOCKED of an unbound vDEVICE binds, which makes the architecture count too. */
 TEST_F(op_arch, that_binds)
 {
-	bool ours = is_ours(variant->arch, variant->asked);
+	FOR_EACH_ASKED(asked) {
+		bool ours = is_ours(variant->arch, asked);
 
-	EXPECT_EQ(ours ? 0 : -EINVAL, ask(self, IOMMU_VDEVICE_TSM_REQ_SET_TDI_STATE, variant->asked,
-					  IOMMU_TSM_TDI_LOCKED));
-	EXPECT_EQ(ours, tsm_is_bound(self->tdi.fn.bdf));
+		EXPECT_EQ(ours ? 0 : -EINVAL, ask(self, IOMMU_VDEVICE_TSM_REQ_SET_TDI_STATE, asked,
+						  IOMMU_TSM_TDI_LOCKED)) {
+			TH_LOG("%s", arch_name(asked));
+		}
+		EXPECT_EQ(ours, tsm_is_bound(self->tdi.fn.bdf));
+		ASSERT_EQ(0, tsm_unbind(&self->tdi));
+	}
 }
 
 TEST_F(op_arch, op_that_is_none)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(wild); i++) {
-		EXPECT_EQ(-EINVAL, ask(self, wild[i], variant->asked, 0)) {
-			TH_LOG("op %#x", wild[i]);
+	FOR_EACH_ASKED(asked)
+		for (size_t i = 0; i < ARRAY_SIZE(wild); i++) {
+			EXPECT_EQ(-EINVAL, ask(self, wild[i], asked, 0)) {
+				TH_LOG("op %#x of %s", wild[i], arch_name(asked));
+			}
 		}
-	}
 }
 
 /* Of an architecture that is none, whatever the operation. */
 TEST_F(op_arch, arch_that_is_none)
 {
-	__u32 far = variant->asked + ARCH_END, wild_arch;
+	FOR_EACH_ASKED(asked)
+		for (__u32 op = 0; op <= OPS; op++) {
+			__u32 far = asked + ARCH_END;
 
-	for (__u32 op = 0; op <= OPS; op++) {
-		EXPECT_EQ(-EINVAL, ask(self, op, far, 0)) {
-			TH_LOG("op %u, arch %u", op, far);
-		}
-		/* what a number is when only its lower bits are looked at */
-		for (int bit = 8; bit < 32; bit++) {
-			wild_arch = variant->asked | 1U << bit;
-			EXPECT_EQ(-EINVAL, ask(self, op, wild_arch, 0)) {
-				TH_LOG("op %u, arch %#x", op, wild_arch);
+			EXPECT_EQ(-EINVAL, ask(self, op, far, 0)) {
+				TH_LOG("op %u, arch %u", op, far);
+			}
+			/* what a number is when only its lower bits are looked at */
+			for (int bit = 8; bit < 32; bit++) {
+				EXPECT_EQ(-EINVAL, ask(self, op, asked | 1U << bit, 0)) {
+					TH_LOG("op %u, arch %#x", op, asked | 1U << bit);
+				}
 			}
 		}
-	}
 }
 
 TEST_HARNESS_MAIN

@@ -727,6 +727,73 @@ TEST_F(echo, of_the_raw_bytes)
 	EXPECT_EQ(IOMMU_VDEVICE_TSM_SCOPE_PCI_INFO, req.tsm_code >> 32);
 }
 
+/*
+ * Of whatever architecture a request is, for nobody knows that of such a TSM; an
+ * operation that the architecture does not have does not get there.
+ */
+TEST_F(echo, of_every_operation)
+{
+	unsigned char request[24], response[24];
+
+	for (__u32 op = IOMMU_VDEVICE_TSM_REQ_VALIDATE_MMIO;
+	     op <= IOMMU_VDEVICE_TSM_REQ_OBJECT_INFO; op++)
+		for (enum arch arch = ARCH_NONE; arch < ARCH_END; arch++) {
+			bool of_sev = op == IOMMU_VDEVICE_TSM_REQ_SEV_ENABLE_DMA ||
+				      op == IOMMU_VDEVICE_TSM_REQ_SEV_DISABLE_DMA;
+			bool reads = op == IOMMU_VDEVICE_TSM_REQ_READ_OBJECT ||
+				     op == IOMMU_VDEVICE_TSM_REQ_OBJECT_INFO;
+			struct iommu_vdevice_tsm_req req =
+				tsm_request(&self->tdi, op, request, sizeof(request), response,
+					    sizeof(response));
+
+			canary_fill(request, sizeof(request));
+			memset(response, 0, sizeof(response));
+			req.tvm_arch = arch;
+			if (of_sev && arch != ARCH_SEV) {
+				EXPECT_EQ(-EINVAL, tsm_ioctl_req(self->vmm.iommufd, &req));
+				continue;
+			}
+			EXPECT_EQ(0, tsm_ioctl_req(self->vmm.iommufd, &req)) {
+				TH_LOG("op %u of %s", op, arch_name(arch));
+			}
+			EXPECT_EQ(0, memcmp(request, response, sizeof(request)));
+			EXPECT_EQ(reads ? IOMMU_VDEVICE_TSM_SCOPE_PCI_INFO :
+				  IOMMU_VDEVICE_TSM_SCOPE_PCI_STATE_CHANGE, req.tsm_code >> 32) {
+				TH_LOG("op %u of %s", op, arch_name(arch));
+			}
+		}
+}
+
+/* Another device is on a TSM of ours meanwhile, and neither knows of the other. */
+TEST_F(echo, next_to_ours)
+{
+	struct vmm vmm;
+	struct tdi ours;
+
+	ASSERT_EQ(0, vmm_open(&vmm));
+	ASSERT_EQ(0, tdi_open(&ours, &vmm, FUNCTION_OF_DEVICE_1, 0x20));
+	for (enum arch arch = ARCH_CCA; arch < ARCH_END; arch++) {
+		__u32 state = IOMMU_TSM_TDI_RUN, back = 0;
+		struct iommu_vdevice_tsm_req req =
+			tsm_request(&self->tdi, IOMMU_VDEVICE_TSM_REQ_SET_TDI_STATE, &state,
+				    sizeof(state), &back, sizeof(back));
+		char tsm[32];
+
+		ASSERT_EQ(0, platform_tsm(arch, tsm, sizeof(tsm)));
+		ASSERT_EQ(0, tsm_connect(ours.fn.bdf, tsm));
+		EXPECT_EQ(0, tsm_reach(&ours, TSM_RUN));
+		EXPECT_EQ(0, tsm_ioctl_req(self->vmm.iommufd, &req));
+		EXPECT_EQ(state, back);
+		EXPECT_EQ(KNOB_TDISP_UNLOCKED, knob_tdisp(0));
+		EXPECT_STATE(TSM_RUN, &ours);
+		EXPECT_EQ(0, tsm_unbind(&ours));
+		EXPECT_EQ(0, tsm_ioctl_req(self->vmm.iommufd, &req));
+		ASSERT_EQ(0, tsm_disconnect(ours.fn.bdf));
+	}
+	tdi_close(&ours);
+	vmm_close(&vmm);
+}
+
 /* Without a buffer the residue is of the request. */
 TEST_F(echo, without_a_buffer)
 {
@@ -816,8 +883,6 @@ TEST_F(echo, that_was_replaced)
 	for (enum arch arch = ARCH_CCA; arch < ARCH_END; arch++) {
 		char tsm[32];
 
-		if (platform_missing(arch))
-			continue;
 		ASSERT_EQ(0, platform_tsm(arch, tsm, sizeof(tsm)));
 		ASSERT_EQ(0, tsm_disconnect(self->tdi.fn.bdf));
 		ASSERT_EQ(0, tsm_connect(self->tdi.fn.bdf, tsm));

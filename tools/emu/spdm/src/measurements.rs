@@ -2,7 +2,7 @@
 
 //! GET_MEASUREMENTS and MEASUREMENTS, with and without signature.
 
-use crate::header::{consumed, end, front, message, response, split};
+use crate::header::{consumed, end, end_of_answer, front, message, response, split};
 use crate::record::{blocks, BLOCK_OVERHEAD};
 use crate::requester::{DATA_TRANSFER_SIZE, DOE_HEADER_SIZE};
 use crate::{Fault, Header, Version, HEADER_SIZE, SIGNATURE_SIZE};
@@ -165,7 +165,7 @@ pub(crate) fn decode_response(
         }
         None => (None, rest),
     };
-    end(rest)?;
+    end_of_answer(rest)?;
     let other_slot = signed.is_some_and(|slot| header.param2 & 0xf != slot);
     if other_slot || blocks(record) != Some(usize::from(count)) {
         return Err(Fault::Malformed);
