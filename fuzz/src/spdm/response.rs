@@ -261,11 +261,11 @@ pub fn run(data: &[u8]) {
         assert_eq!(id, Honest::get(case.version).keys(Reached::Session).session);
     }
     // More than padding may not follow.
-    let long = [&message[..], &[0; 4]].concat();
+    let long = [&message[..], &[0; 32]].concat();
     let again = case.asked().take(&case.packet(&long));
     assert!(
         again.is_err(),
-        "{:?}: {message:02x?} and four bytes",
+        "{:?}: {message:02x?} and a block of bytes",
         case.exchange
     );
 }
