@@ -4,7 +4,7 @@
 
 use crate::header::{consumed, end, end_of_answer, front, message, response, split};
 use crate::record::{blocks, BLOCK_OVERHEAD};
-use crate::requester::DATA_TRANSFER_SIZE;
+use crate::requester::{DATA_TRANSFER_SIZE, DOE_HEADER_SIZE};
 use crate::{Fault, Header, Version, HEADER_SIZE, SIGNATURE_SIZE};
 use std::ops::Range;
 use zerocopy::little_endian::U16;
@@ -31,7 +31,8 @@ pub const NONCE_SIZE: usize = 32;
 
 /// Most bytes in a measurement block that the requester of this crate can read: its message takes
 /// a signature, too.
-pub const BLOCK_MAX: usize = DATA_TRANSFER_SIZE as usize - OVERHEAD - SIGNATURE_SIZE;
+pub const BLOCK_MAX: usize =
+    (DATA_TRANSFER_SIZE - DOE_HEADER_SIZE) as usize - OVERHEAD - SIGNATURE_SIZE;
 
 const _: () = assert!(BLOCK_MAX > BLOCK_OVERHEAD);
 

@@ -29,6 +29,8 @@ use zeroize::Zeroizing;
 /// Most bytes of a message that the requester takes: a secured one fills a page, which is what the
 /// host gives it.
 pub(crate) const DATA_TRANSFER_SIZE: u32 = 4096 - OVERHEAD as u32;
+/// The header of a DOE object.
+pub(crate) const DOE_HEADER_SIZE: u32 = 8;
 
 /// What this requester can do.
 const CAPABILITIES: u32 = SESSION_CAPS | HBEAT_CAP | KEY_UPD_CAP;
@@ -89,10 +91,10 @@ impl Requester {
         }
     }
 
-    /// Leaves room for so many bytes that stand before each message in its page. From the next
-    /// connection on.
-    pub fn leave_room(&mut self, bytes: u8) {
-        self.data_transfer_size = DATA_TRANSFER_SIZE - u32::from(bytes);
+    /// From the next connection on messages leave room in their pages for the header of a DOE
+    /// object.
+    pub fn leave_room(&mut self) {
+        self.data_transfer_size = DATA_TRANSFER_SIZE - DOE_HEADER_SIZE;
     }
 
     /// It accepts these versions, and prefers the highest.

@@ -59,10 +59,10 @@ impl Peer {
         }
     }
 
-    /// The same, where so many bytes stand before each message in its page.
-    pub(super) fn behind(slot: u8, bytes: u8) -> Self {
+    /// The same, where pages have whole DOE objects.
+    pub(super) fn with_headers(slot: u8) -> Self {
         let mut peer = Self::new(slot);
-        peer.requester.leave_room(bytes);
+        peer.requester.leave_room();
         peer
     }
 

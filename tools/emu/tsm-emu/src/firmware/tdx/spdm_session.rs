@@ -9,7 +9,6 @@ use super::completion::{demand, Gprs, Outcome, Refused};
 use super::provisioning::Conversation;
 use super::Tdx;
 use tdisp::State;
-use tsm_wire::tdx::doe::HEADER_SIZE;
 use tsm_wire::tdx::status::{Operand, Status};
 use tsm_wire::tdx::td::PageType;
 use tsm_wire::tdx::{IOMMU_ID, SPDM_IDS};
@@ -70,7 +69,7 @@ impl Tdx {
         let spdm = Spdm {
             page: x.r8,
             bound: false,
-            peer: Peer::behind(SLOT, HEADER_SIZE as u8),
+            peer: Peer::with_headers(SLOT),
             conversation: None,
             hash: [0; 6],
         };
