@@ -121,13 +121,11 @@ static int read_response(FIXTURE_DATA(guest_message) *self, int residue)
 /* Memory of the interface that is for the TEE, and what the guest calls it. */
 struct range {
 	__u16 id;
-	__u32 offset;	/* in pages, from the first page that the report has with this id */
 	__u64 pa;
 };
 
 static int find_range(const struct tdi *tdi, struct range *range)
 {
-	__u64 first = ~0ULL;
 	struct report report;
 	unsigned char *bytes;
 	int length, ret;
@@ -145,10 +143,6 @@ static int find_range(const struct tdi *tdi, struct range *range)
 			range->id = report.range[i].id;
 			range->pa = report.range[i].first_page * 4096;
 		}
-	for (__u32 i = 0; i < report.ranges; i++)
-		if (report.range[i].id == range->id && report.range[i].first_page < first)
-			first = report.range[i].first_page;
-	range->offset = range->pa / 4096 - first;
 	return range->pa ? 0 : -ENOENT;
 }
 
@@ -160,8 +154,8 @@ TEST_F(guest_message, whole_flow)
 	ASSERT_EQ(0, find_range(&self->tdi, &range));
 	/* the host maps, and the guest has the PSP validate what was mapped */
 	ASSERT_EQ(0, tsm_validate_mmio(&self->tdi, GPA, GPA + 4096, range.pa));
-	SEAL("mmio-validate --device %#x --range %u --offset %u --gpa %#llx --pages 1", DEVICE,
-	     range.id, range.offset, (unsigned long long)GPA);
+	SEAL("mmio-validate --device %#x --range %u --gpa %#llx --pages 1", DEVICE, range.id,
+	     (unsigned long long)GPA);
 	GRANTED(VALIDATE_MMIO);
 	ASSERT_EQ(0, tsm_set_state(&self->tdi, IOMMU_TSM_TDI_RUN, NULL));
 	SEAL("sdte-write --device %#x", DEVICE);
@@ -178,8 +172,8 @@ TEST_F(guest_message, mmio_that_is_not_mapped)
 	int residue;
 
 	ASSERT_EQ(0, find_range(&self->tdi, &range));
-	SEAL("mmio-validate --device %#x --range %u --offset %u --gpa %#llx --pages 1", DEVICE,
-	     range.id, range.offset, (unsigned long long)GPA);
+	SEAL("mmio-validate --device %#x --range %u --gpa %#llx --pages 1", DEVICE, range.id,
+	     (unsigned long long)GPA);
 	residue = carry(self, VALIDATE_MMIO, NULL);
 	ASSERT_LE(0, residue);
 	ASSERT_EQ(0, read_response(self, residue));

@@ -167,7 +167,7 @@ static bool is_other_backend(const char *name, enum arch arch)
 	return false;
 }
 
-/* Of the others' backends plugging.c has it that they go. */
+/* Nothing of the other backends is in use: they may. */
 static void refuse_to_go(struct __test_metadata *_metadata, enum arch arch)
 {
 	for (int i = 0; i < KMOD_COUNT; i++) {
