@@ -5,3 +5,5 @@
 pub mod doe;
 mod host;
 pub mod monitor;
+pub mod psp;
+mod psp_host;

@@ -14,6 +14,7 @@
 
 #include "lib/knob.h"
 #include "lib/platform.h"
+#include "lib/report.h"
 #include "lib/scope.h"
 #include "lib/stream.h"
 #include "lib/tsm.h"
@@ -106,17 +107,39 @@ static int connect(struct run *run)
 	return ret ? ret : tsm_connect(run->tdi.fn.bdf, tsm);
 }
 
-/* Length and a digest of an object, which tells whether two are the same bytes. */
+/* A digest, which tells whether two are the same bytes. */
+static void digest(struct run *run, const char *name, const unsigned char *bytes, int length)
+{
+	__u32 hash = 2166136261u;	/* FNV-1a, 32 bits */
+
+	for (int i = 0; i < length; i++)
+		hash = (hash ^ bytes[i]) * 16777619u;
+	note(run, SAME, name, "%08x", hash);
+}
+
 static void object(struct run *run, __u32 type, const char *length_name, const char *digest_name)
 {
 	unsigned char *bytes;
 	int length = tsm_object_whole(&run->tdi, type, &bytes);
-	__u32 digest = 2166136261u;	/* FNV-1a, 32 bits */
 
 	result(run, length_name, length);
-	for (int i = 0; i < length; i++)
-		digest = (digest ^ bytes[i]) * 16777619u;
-	note(run, SAME, digest_name, "%08x", length < 0 ? 0 : digest);
+	digest(run, digest_name, bytes, length);
+	free(bytes);
+}
+
+/* Of a report: how the interface is locked, and what there is of it. */
+static void report(struct run *run)
+{
+	unsigned char *bytes;
+	int length = tsm_object_whole(&run->tdi, IOMMU_TSM_OBJECT_INTERFACE_REPORT, &bytes);
+	struct report parsed = {};
+	int ret = length < 0 ? length : report_parse(&parsed, bytes, length);
+
+	result(run, "report: length", length);
+	result(run, "report: well formed", ret);
+	note(run, SAME, "report: interface info", "%#06x", parsed.interface_info);
+	note(run, SAME, "report: ranges", "%u", parsed.ranges);
+	digest(run, "report: their digest", (unsigned char *)parsed.range, sizeof(parsed.range));
 	free(bytes);
 }
 
@@ -159,7 +182,7 @@ static void objects(struct run *run)
 	       "raw measurement: digest");
 	result(run, "make the report anew",
 	       tsm_object_regen(&run->tdi, IOMMU_TSM_OBJECT_INTERFACE_REPORT, 0, NULL, NULL));
-	object(run, IOMMU_TSM_OBJECT_INTERFACE_REPORT, "report: length", "report: digest");
+	report(run);
 	result(run, "make a certificate anew",
 	       tsm_object_regen(&run->tdi, IOMMU_TSM_OBJECT_CERTIFICATE, 0, NULL, NULL));
 	result(run, "read into 64 KiB: residue",

@@ -21,7 +21,7 @@ FIXTURE(refusal)
 	struct vmm vmm;
 	struct tdi tdi;		/* bound, UNLOCKED */
 	struct tdi unbound;
-	enum arch other;	/* not that of the TSM */
+	enum arch other;	/* not that of the TSM, nor SEV, which has all operations */
 	void *nowhere;
 	void *page;
 };
@@ -35,7 +35,7 @@ FIXTURE_SETUP(refusal)
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, tdi_open(&self->unbound, &self->vmm, 1, 0x11));
 	ASSERT_EQ(0, tsm_reach(&self->tdi, TSM_UNLOCKED));
-	self->other = arch_other(variant->arch);
+	self->other = variant->arch == ARCH_TDX ? ARCH_CCA : ARCH_TDX;
 	self->nowhere = fence_nowhere();
 	self->page = fence_zeroes(4096);
 }

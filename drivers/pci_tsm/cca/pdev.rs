@@ -260,7 +260,8 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Pdev<'a, 'f, T> {
         if rmm.call(patience, Fid::PdevStop, &pdev).is_err() {
             // something is under way still
             let _ = rmm.call(patience, Fid::PdevAbort, &pdev);
-            rmm.call(patience, Fid::PdevStop, &pdev)?;
+            // one that is stopped already is not stopped again, and can be destroyed
+            let _ = rmm.call(patience, Fid::PdevStop, &pdev);
         }
         // the RMM stops it without the device, if that does not answer
         let _ = self.communicate(address, self.scrap(), patience);

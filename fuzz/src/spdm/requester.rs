@@ -166,9 +166,8 @@ impl Rig {
                 self.tampered = true;
                 return;
             };
-            let authentic = came.carriage == answer.carriage
-                && came.bytes.starts_with(&answer.bytes)
-                && came.bytes.len() <= answer.bytes.len() + 3;
+            let authentic =
+                came.carriage == answer.carriage && super::is_padded(&came.bytes, &answer.bytes);
             self.tampered |= !authentic;
             let error = came.carriage == Carriage::Plain && came.bytes.get(1) == Some(&ERROR);
             ended.authentic &= authentic || error;

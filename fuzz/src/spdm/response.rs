@@ -190,7 +190,7 @@ pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let case = input.pick(&Case::all().iter().collect::<Vec<_>>());
     let message = message(&mut input, &case.message);
-    let authentic = is_authentic(&message, &case.message);
+    let authentic = super::is_padded(&message, &case.message);
     let mut requester = case.asked();
     let step = match requester.take(&case.packet(&message)) {
         Ok(step) => step,
@@ -261,11 +261,11 @@ pub fn run(data: &[u8]) {
         assert_eq!(id, Honest::get(case.version).keys(Reached::Session).session);
     }
     // More than padding may not follow.
-    let long = [&message[..], &[0; 4]].concat();
+    let long = [&message[..], &[0; 32]].concat();
     let again = case.asked().take(&case.packet(&long));
     assert!(
         again.is_err(),
-        "{:?}: {message:02x?} and four bytes",
+        "{:?}: {message:02x?} and a block of bytes",
         case.exchange
     );
 }
@@ -301,9 +301,4 @@ pub(super) fn message(input: &mut Input<'_>, honest: &[u8]) -> Vec<u8> {
         _ => message = input.bytes().to_vec(),
     }
     message
-}
-
-/// The honest one, with padding or without.
-pub(super) fn is_authentic(message: &[u8], honest: &[u8]) -> bool {
-    message.starts_with(honest) && message.len() <= honest.len() + 3
 }

@@ -77,7 +77,8 @@ enum iommu_vdevice_tsm_tvm_arch {
  * enum iommu_vdevice_tsm_req_op - Operation of a guest request
  * @IOMMU_VDEVICE_TSM_REQ_VALIDATE_MMIO: Map a range of the TDI's MMIO into the
  *                                       VM. &struct iommu_tsm_validate_mmio in,
- *                                       nothing out
+ *                                       nothing out; or, of SEV, an SNP guest
+ *                                       message of another length in and out
  * @IOMMU_VDEVICE_TSM_REQ_SET_TDI_STATE: Change the TDISP state.
  *                                       &struct iommu_tsm_set_tdi_state in,
  *                                       nothing out
@@ -91,6 +92,12 @@ enum iommu_vdevice_tsm_tvm_arch {
  * @IOMMU_VDEVICE_TSM_REQ_OBJECT_INFO: Length of an evidence object.
  *                                     &struct iommu_tsm_object_info in,
  *                                     &struct iommu_tsm_object_info_out out
+ *
+ * An SNP guest message is encrypted between guest and PSP: from its header of 96
+ * bytes on, at most IOMMU_VDEVICE_TSM_GUEST_MESSAGE_LEN bytes, which is also the
+ * room that the response buffer has to have. Of it the kernel looks at the type
+ * only: SEV_ENABLE_DMA and SEV_DISABLE_DMA carry SDTE_WRITE_REQ (25),
+ * VALIDATE_MMIO carries MMIO_VALIDATE_REQ (21) and MMIO_CONFIG_REQ (23).
  */
 enum iommu_vdevice_tsm_req_op {
 	IOMMU_VDEVICE_TSM_REQ_VALIDATE_MMIO = 1,
@@ -104,6 +111,7 @@ enum iommu_vdevice_tsm_req_op {
 
 #define IOMMU_VDEVICE_TSM_REQ_MAX_LEN (64 * 1024)
 #define IOMMU_VDEVICE_TSM_RESP_MAX_LEN (16 * 1024 * 1024)
+#define IOMMU_VDEVICE_TSM_GUEST_MESSAGE_LEN 4096
 
 /**
  * struct iommu_vdevice_tsm_req - ioctl(IOMMU_VDEVICE_TSM_REQ)
@@ -135,7 +143,7 @@ enum iommu_vdevice_tsm_req_op {
  * does not have, length without pointer or pointer without length; EMSGSIZE a
  * length beyond its limit; ENOENT no such vDEVICE; ENXIO not a PCI device, or not
  * bound; EINVAL arch is not that of the TSM; EFAULT the request; EINVAL payload
- * not valid; EFAULT the nonce or the response buffer; EPROTO not possible in the
+ * not valid, or no room for the response; EFAULT the nonce or the response buffer; EPROTO not possible in the
  * state the TDI is in, which it keeps; EIO the TSM or the device refused, see
  * @tsm_code; EINTR a signal came while waiting, nothing happened; ENOMEM.
  */
@@ -176,7 +184,9 @@ enum iommu_vdevice_tsm_scope {
  * @resp_len: Size of the response buffer
  * @__reserved: Must be 0
  * @req_uptr: The request, as the architecture of the TSM defines it; on CCA it
- *            starts with a type, see &enum iommu_tsm_cca_scope_req_type
+ *            starts with a type, see &enum iommu_tsm_cca_scope_req_type; on SEV it
+ *            is &enum iommu_tsm_sev_scope_tdi, or an SNP guest message; on TDX it is
+ *            &enum iommu_tsm_tdx_scope_tdi
  * @resp_uptr: Where the response goes
  *
  * As &struct iommu_vdevice_tsm_req, without operation, architecture and result
@@ -191,6 +201,32 @@ struct iommu_vdevice_tsm_scope_req {
 	__u32 __reserved;
 	__aligned_u64 req_uptr;
 	__aligned_u64 resp_uptr;
+};
+
+/**
+ * enum iommu_tsm_sev_scope_tdi - One byte, under PCI_STATE_CHANGE, on SEV
+ * @IOMMU_TSM_SEV_SCOPE_TDI_UNLOCK: CONFIG_UNLOCKED; stays bound
+ * @IOMMU_TSM_SEV_SCOPE_TDI_RUN: RUN
+ *
+ * What is longer is an SNP guest message: TDI_INFO_REQ (19) under PCI_INFO,
+ * MMIO_VALIDATE_REQ (21), MMIO_CONFIG_REQ (23) and SDTE_WRITE_REQ (25) under
+ * PCI_STATE_CHANGE.
+ */
+enum iommu_tsm_sev_scope_tdi {
+	IOMMU_TSM_SEV_SCOPE_TDI_UNLOCK = 0,
+	IOMMU_TSM_SEV_SCOPE_TDI_RUN = 1,
+};
+
+/**
+ * enum iommu_tsm_tdx_scope_tdi - One __u32, under PCI_STATE_CHANGE, on TDX
+ * @IOMMU_TSM_TDX_SCOPE_TDI_BIND: CONFIG_LOCKED
+ * @IOMMU_TSM_TDX_SCOPE_TDI_START: RUN
+ * @IOMMU_TSM_TDX_SCOPE_TDI_STOP: CONFIG_UNLOCKED; stays bound
+ */
+enum iommu_tsm_tdx_scope_tdi {
+	IOMMU_TSM_TDX_SCOPE_TDI_BIND = 1,
+	IOMMU_TSM_TDX_SCOPE_TDI_START = 2,
+	IOMMU_TSM_TDX_SCOPE_TDI_STOP = 4,
 };
 
 /**

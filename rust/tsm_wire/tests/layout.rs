@@ -12,7 +12,7 @@
 )]
 
 use std::{collections::HashMap, mem::offset_of, path::Path, process::Command};
-use tsm_wire::{object::ObjectType, op, scope::Scope, tdi::TdiState, uapi};
+use tsm_wire::{guest_message, object::ObjectType, op, scope::Scope, tdi::TdiState, uapi};
 
 /// A structure: its name in C, its size here, and name and offset of each field here.
 type Layout = (&'static str, usize, &'static [(&'static str, usize)]);
@@ -62,6 +62,15 @@ fn numbers() -> Vec<(&'static str, u64)> {
         ("IOMMU_VDEVICE_TSM_OP", uapi::IOMMU_VDEVICE_TSM_OP.into()),
         ("IOMMU_VDEVICE_TSM_REQ_MAX_LEN", uapi::REQ_MAX_LEN.into()),
         ("IOMMU_VDEVICE_TSM_RESP_MAX_LEN", uapi::RESP_MAX_LEN.into()),
+        (
+            "IOMMU_VDEVICE_TSM_GUEST_MESSAGE_LEN",
+            guest_message::MESSAGE_LEN as u64,
+        ),
+        ("IOMMU_TSM_SEV_SCOPE_TDI_UNLOCK", 0),
+        ("IOMMU_TSM_SEV_SCOPE_TDI_RUN", 1),
+        ("IOMMU_TSM_TDX_SCOPE_TDI_BIND", 1),
+        ("IOMMU_TSM_TDX_SCOPE_TDI_START", 2),
+        ("IOMMU_TSM_TDX_SCOPE_TDI_STOP", 4),
         ("IOMMU_VDEVICE_TSM_TVM_ARCH_COMMON", TvmArch::Common as u64),
         ("IOMMU_VDEVICE_TSM_TVM_ARCH_CCA", TvmArch::Cca as u64),
         ("IOMMU_VDEVICE_TSM_TVM_ARCH_SEV", TvmArch::Sev as u64),

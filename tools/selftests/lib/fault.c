@@ -7,6 +7,10 @@
 /* The firmware itself failed: class transport, value injected. */
 #define DETAIL_INJECTED (3u << 16 | 6)
 
+/* Statuses of the PSP, bits 31:0 (rust/tsm_wire/sev/status.rs): of SEV_RET_* in psp-sev.h. */
+#define SEV_HWSEV_RET_PLATFORM 0x13
+#define SEV_HWSEV_RET_UNSAFE 0x14
+
 /* Completion statuses of the TDX module, bits 63:32 (rust/tsm_wire/tdx/status.rs). */
 #define TDX_TPA_FAILED 0xc000ff02u	/* bits 31:0: class and value */
 #define TDX_SYS_NOT_READY 0xc0000505u
@@ -28,8 +32,13 @@ bool fault_is(enum arch arch, __u64 code, enum fault_class class, unsigned int v
 
 bool fault_is_injected(enum arch arch, __u64 code)
 {
-	if (arch == ARCH_TDX)
+	switch (arch) {
+	case ARCH_SEV:
+		return (__u32)code == SEV_HWSEV_RET_PLATFORM || (__u32)code == SEV_HWSEV_RET_UNSAFE;
+	case ARCH_TDX:
 		return code == (__u64)TDX_SYS_NOT_READY << 32 ||
 		       code == (__u64)TDX_SYS_STATE_INCORRECT << 32;
-	return DETAIL(code) == DETAIL_INJECTED;
+	default:
+		return DETAIL(code) == DETAIL_INJECTED;
+	}
 }

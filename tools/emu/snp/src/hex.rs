@@ -9,7 +9,7 @@ pub fn encode(bytes: &[u8]) -> String {
 
 /// From digits; `None` if something else is among them, or one is left over.
 pub fn decode(digits: &str) -> Option<Vec<u8>> {
-    if digits.len() % 2 != 0 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+    if !digits.len().is_multiple_of(2) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     (0..digits.len())

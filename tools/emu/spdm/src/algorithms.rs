@@ -3,7 +3,7 @@
 //! NEGOTIATE_ALGORITHMS and ALGORITHMS (10.5): the format of measurements and of opaque data, hash
 //! and signature in the fixed part, what sessions need in structures behind it.
 
-use crate::header::{consumed, end, front, message, response, split};
+use crate::header::{consumed, end, end_of_answer, front, message, response, split};
 use crate::{Fault, Header, Version, HEADER_SIZE};
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, IntoBytes};
@@ -278,7 +278,7 @@ pub(crate) fn decode_response(version: Version, bytes: &[u8]) -> Result<(usize, 
     let (header, body) = response(bytes, version, RESPONSE)?;
     let (fixed, rest) = front::<Algorithms>(body)?;
     let (structures, rest) = structures(rest, header.param1)?;
-    end(rest)?;
+    end_of_answer(rest)?;
     let length = consumed(bytes, rest);
     let extended = fixed.ext_asym_count != 0 || fixed.ext_hash_count != 0;
     if extended || length != usize::from(fixed.length.get()) {

@@ -2,7 +2,7 @@
 
 //! GET_CAPABILITIES and CAPABILITIES (10.4).
 
-use crate::header::{consumed, end, front, message, response};
+use crate::header::{consumed, end_of_answer, front, message, response};
 use crate::{Fault, Version};
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::IntoBytes;
@@ -143,7 +143,7 @@ pub(crate) fn decode(
         }
         Version::V1_2 => front::<Capabilities>(body)?,
     };
-    end(rest)?;
+    end_of_answer(rest)?;
     if !capabilities.is_well_formed() {
         return Err(Fault::Malformed);
     }

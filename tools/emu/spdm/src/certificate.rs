@@ -2,7 +2,7 @@
 
 //! GET_CERTIFICATE and CERTIFICATE (10.7).
 
-use crate::header::{end, front, message, response, split};
+use crate::header::{end, end_of_answer, front, message, response, split};
 use crate::{Fault, Header, Version, HEADER_SIZE};
 use std::ops::Range;
 use zerocopy::little_endian::U16;
@@ -79,7 +79,7 @@ pub(crate) fn decode_response(
     let (portion, rest) = front::<PortionHeader>(body)?;
     let length = usize::from(portion.portion.get());
     let (_, rest) = split(rest, length)?;
-    end(rest)?;
+    end_of_answer(rest)?;
     if header.param1 & SLOT != slot || length == 0 {
         return Err(Fault::Malformed);
     }
@@ -110,8 +110,17 @@ mod tests {
         let mut long = bytes.clone();
         long.extend([0; 3]);
         assert_eq!(take(&long, 3), Ok((8..11, 9)));
-        long.push(0);
-        assert_eq!(take(&long, 3), Err(Fault::TooLong));
+        // Whole blocks, filled with zeroes and nothing else.
+        long.extend([0; 28]);
+        assert_eq!(take(&long, 3), Ok((8..11, 9)));
+        for last in [0, 1] {
+            let mut long = long.clone();
+            match last {
+                0 => long.push(0),
+                _ => long[20] = 1,
+            }
+            assert_eq!(take(&long, 3), Err(Fault::TooLong));
+        }
         let mut other = bytes.clone();
         other[1] = 0x60;
         assert_eq!(take(&other, 3), Err(Fault::Unexpected(0x60)));

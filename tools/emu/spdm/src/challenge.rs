@@ -2,7 +2,7 @@
 
 //! CHALLENGE and CHALLENGE_AUTH (10.8): the device proves that it has the key of its certificate.
 
-use crate::header::{end, front, message, response, split};
+use crate::header::{end, end_of_answer, front, message, response, split};
 use crate::measurements::{MeasurementSummary, NONCE_SIZE};
 use crate::{Fault, Header, Version, DIGEST_SIZE, HEADER_SIZE, SIGNATURE_SIZE};
 use zerocopy::little_endian::U16;
@@ -68,7 +68,7 @@ pub(crate) fn decode_response(
     let (_opaque, rest) = split(rest, usize::from(opaque.get()))?;
     let signed = bytes.len() - rest.len();
     let (signature, rest) = front::<[u8; SIGNATURE_SIZE]>(rest)?;
-    end(rest)?;
+    end_of_answer(rest)?;
     if header.param1 & 0xf != slot || header.param1 & BASIC_MUTUAL != 0 {
         return Err(Fault::Malformed);
     }

@@ -2,7 +2,7 @@
 
 //! GET_DIGESTS and DIGESTS (10.6): digests of the certificate chains of all slots.
 
-use crate::header::{consumed, end, message, response, split};
+use crate::header::{consumed, end_of_answer, message, response, split};
 use crate::{Fault, Version, DIGEST_SIZE};
 
 /// GET_DIGESTS.
@@ -45,7 +45,7 @@ pub(crate) fn decode_response(version: Version, bytes: &[u8]) -> Result<(usize, 
     let (header, body) = response(bytes, version, RESPONSE)?;
     let slots = header.param2;
     let (digests, rest) = split(body, slots.count_ones() as usize * DIGEST_SIZE)?;
-    end(rest)?;
+    end_of_answer(rest)?;
     let digests = digests
         .chunks_exact(DIGEST_SIZE)
         .filter_map(|digest| digest.try_into().ok())

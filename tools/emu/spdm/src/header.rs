@@ -11,8 +11,8 @@ pub const HEADER_SIZE: usize = 4;
 
 /// Most bytes that a transport may append to make a message whole words.
 const PADDING_MAX: usize = 3;
-/// Most bytes that follow a message if who carries it makes it whole blocks of 32 bytes: AMD's secure
-/// processor takes messages of its host in such blocks. They are zero then.
+/// Most bytes that follow an answer if who carries it makes it whole blocks of 32 bytes: AMD's secure
+/// processor gets what a device says in such blocks. They are zero then.
 const BLOCK_PADDING_MAX: usize = 31;
 
 /// Header of every message.
@@ -89,6 +89,15 @@ pub(crate) fn split(bytes: &[u8], length: usize) -> Result<(&[u8], &[u8]), Fault
 
 /// Nothing may follow a message but padding.
 pub(crate) fn end(rest: &[u8]) -> Result<(), Fault> {
+    if rest.len() > PADDING_MAX {
+        Err(Fault::TooLong)
+    } else {
+        Ok(())
+    }
+}
+
+/// Nothing may follow an answer in the clear but padding, of whoever carried it to this requester.
+pub(crate) fn end_of_answer(rest: &[u8]) -> Result<(), Fault> {
     let zero = rest.iter().skip(PADDING_MAX).all(|byte| *byte == 0);
     if rest.len() > BLOCK_PADDING_MAX || !zero {
         Err(Fault::TooLong)

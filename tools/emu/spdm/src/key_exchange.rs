@@ -2,7 +2,7 @@
 
 //! KEY_EXCHANGE and KEY_EXCHANGE_RSP: a session begins.
 
-use crate::header::{consumed, end, front, message, response, split};
+use crate::header::{consumed, end, end_of_answer, front, message, response, split};
 use crate::measurements::MeasurementSummary;
 use crate::opaque;
 use crate::{Fault, Header, Version, DIGEST_SIZE, SIGNATURE_SIZE};
@@ -143,7 +143,7 @@ pub(crate) fn decode_response(version: Version, bytes: &[u8]) -> Result<Response
     let signed = consumed(bytes, rest);
     let (signature, rest) = front::<[u8; SIGNATURE_SIZE]>(rest)?;
     let (hmac, rest) = front::<[u8; DIGEST_SIZE]>(rest)?;
-    end(rest)?;
+    end_of_answer(rest)?;
     if fixed.mutual != 0 {
         return Err(Fault::Malformed);
     }

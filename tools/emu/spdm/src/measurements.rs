@@ -2,9 +2,9 @@
 
 //! GET_MEASUREMENTS and MEASUREMENTS, with and without signature.
 
-use crate::header::{consumed, end, front, message, response, split};
+use crate::header::{consumed, end, end_of_answer, front, message, response, split};
 use crate::record::{blocks, BLOCK_OVERHEAD};
-use crate::requester::DATA_TRANSFER_SIZE;
+use crate::requester::{DATA_TRANSFER_SIZE, DOE_HEADER_SIZE};
 use crate::{Fault, Header, Version, HEADER_SIZE, SIGNATURE_SIZE};
 use std::ops::Range;
 use zerocopy::little_endian::U16;
@@ -31,7 +31,8 @@ pub const NONCE_SIZE: usize = 32;
 
 /// Most bytes in a measurement block that the requester of this crate can read: its message takes
 /// a signature, too.
-pub const BLOCK_MAX: usize = DATA_TRANSFER_SIZE as usize - OVERHEAD - SIGNATURE_SIZE;
+pub const BLOCK_MAX: usize =
+    (DATA_TRANSFER_SIZE - DOE_HEADER_SIZE) as usize - OVERHEAD - SIGNATURE_SIZE;
 
 const _: () = assert!(BLOCK_MAX > BLOCK_OVERHEAD);
 
@@ -164,7 +165,7 @@ pub(crate) fn decode_response(
         }
         None => (None, rest),
     };
-    end(rest)?;
+    end_of_answer(rest)?;
     let other_slot = signed.is_some_and(|slot| header.param2 & 0xf != slot);
     if other_slot || blocks(record) != Some(usize::from(count)) {
         return Err(Fault::Malformed);

@@ -26,11 +26,11 @@ use std::time::Duration;
 use zerocopy::FromBytes;
 use zeroize::Zeroizing;
 
-/// Header of a DOE object: some firmware wants that in its page, too.
-const DOE_HEADER_SIZE: u32 = 8;
 /// Most bytes of a message that the requester takes: a secured one fills a page, which is what the
 /// host gives it.
-pub(crate) const DATA_TRANSFER_SIZE: u32 = 4096 - DOE_HEADER_SIZE - OVERHEAD as u32;
+pub(crate) const DATA_TRANSFER_SIZE: u32 = 4096 - OVERHEAD as u32;
+/// The header of a DOE object.
+pub(crate) const DOE_HEADER_SIZE: u32 = 8;
 
 /// What this requester can do.
 const CAPABILITIES: u32 = SESSION_CAPS | HBEAT_CAP | KEY_UPD_CAP;
@@ -62,6 +62,7 @@ pub struct Requester {
     /// Whose chain was verified.
     peer: Option<Peer>,
     pending: Option<Pending>,
+    data_transfer_size: u32,
 }
 
 impl fmt::Debug for Requester {
@@ -86,7 +87,14 @@ impl Requester {
             digests: None,
             peer: None,
             pending: None,
+            data_transfer_size: DATA_TRANSFER_SIZE,
         }
+    }
+
+    /// From the next connection on messages leave room in their pages for the header of a DOE
+    /// object.
+    pub fn leave_room(&mut self) {
+        self.data_transfer_size = DATA_TRANSFER_SIZE - DOE_HEADER_SIZE;
     }
 
     /// It accepts these versions, and prefers the highest.
@@ -146,7 +154,7 @@ impl Requester {
             Exchange::Connect => self.connect(),
             Exchange::Digests => self.ask_digests(secured),
             Exchange::Certificate { slot } => {
-                self.ask_certificate(CertificateRead::new(slot), secured)
+                self.ask_certificate(CertificateRead::new(slot, self.data_transfer_size), secured)
             }
             Exchange::Challenge { slot } => self.ask_challenge(slot),
             Exchange::Measure {

@@ -2,7 +2,7 @@
 
 //! GET_VERSION and VERSION (10.3). Both have version 1.0 in their header, always.
 
-use crate::header::{consumed, end, front, message, response_of, split};
+use crate::header::{consumed, end_of_answer, front, message, response_of, split};
 use crate::Fault;
 use zerocopy::little_endian::U16;
 use zerocopy::IntoBytes;
@@ -59,7 +59,7 @@ pub(crate) fn decode_response(bytes: &[u8]) -> Result<(usize, Vec<Version>), Fau
     let (_, body) = response_of(bytes, HEADER_VERSION, RESPONSE)?;
     let ([_, count], rest) = front::<[u8; 2]>(body)?;
     let (entries, rest) = split(rest, usize::from(count) * 2)?;
-    end(rest)?;
+    end_of_answer(rest)?;
     let entries = entries
         .chunks_exact(2)
         .filter_map(|entry| entry.last().copied())

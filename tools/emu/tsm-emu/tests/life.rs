@@ -316,7 +316,7 @@ fn pdev_parameters() {
     let mut host = Host::new();
     let (pdev, page) = (host.delegated(), host.page());
     let mut attempt = |change: &dyn Fn(&mut tsm_wire::rmi::PdevParams)| {
-        let mut params = Host::pdev_params();
+        let mut params = host.pdev_params();
         change(&mut params);
         host.write(page, params.as_bytes());
         host.call(Fid::PdevCreate, &[pdev, page]).unwrap_err().0
@@ -334,7 +334,7 @@ fn pdev_parameters() {
     assert_eq!(attempt(&|p| p.reserved[0xfbf] = 1), Status::ErrorInput);
     host.pdev();
     // The same device twice.
-    host.write(page, Host::pdev_params().as_bytes());
+    host.write(page, host.pdev_params().as_bytes());
     assert_eq!(
         host.call(Fid::PdevCreate, &[pdev, page]),
         Err((Status::ErrorInput, 0))

@@ -6,6 +6,7 @@
 //! The key is known here by the control line of the emulated platform alone. The guests of the other
 //! architectures talk to their firmware without the host.
 
+use super::window::Window;
 use anyhow::{bail, ensure, Context};
 use iommufd_tsm::{Op, TvmArch, Vdevice};
 use snp::{mmio_validate, sdte::Sdte, sdte_write, Guest, MessageType, Vmpck};
@@ -42,20 +43,20 @@ impl SnpGuest {
         Ok(Some(SnpGuest { guest, device }))
     }
 
-    /// TIO_MSG_MMIO_VALIDATE_REQ: the pages of range `range_id` from `gpa` on are the guest's.
+    /// TIO_MSG_MMIO_VALIDATE_REQ: the pages of `window`, from `gpa` on, are the guest's.
     pub(super) fn validate(
         &mut self,
         tdi: &Vdevice<'_>,
-        range_id: u16,
+        window: &Window<'_>,
         gpa: u64,
-        len: u64,
     ) -> anyhow::Result<String> {
         let request = mmio_validate::Request {
             guest_device_id: U16::new(self.device),
             base: U64::new(gpa),
-            page_count: U32::new(u32::try_from(len / PAGE)?),
+            page_count: U32::new(u32::try_from(window.len() / PAGE)?),
+            range_offset: U32::new(u32::try_from(window.range_offset() / PAGE)?),
             flags: U16::new(mmio_validate::VALIDATED),
-            range_id: U16::new(range_id),
+            range_id: U16::new(window.range_id()),
             ..mmio_validate::Request::default()
         };
         let kind = MessageType::MmioValidateRequest;

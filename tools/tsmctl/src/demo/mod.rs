@@ -197,7 +197,7 @@ fn bound(
     let there = seen.iter().any(|seen| seen.guest.is_some());
     if there {
         guests(out, "guest: MMIO", &mut seen, |guest, tdi, window| {
-            guest.validate(tdi, window.range_id(), GUEST_MMIO, window.len())
+            guest.validate(tdi, window, GUEST_MMIO)
         })?;
         guests(out, "guest: DMA", &mut seen, |guest, tdi, _| {
             guest.dma(tdi, true)

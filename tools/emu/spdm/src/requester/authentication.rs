@@ -3,7 +3,7 @@
 //! DIGESTS, CERTIFICATE, CHALLENGE_AUTH (10.6 to 10.8): who the device is.
 
 use super::exchange::Stage;
-use super::{Found, Requester, Step, DATA_TRANSFER_SIZE};
+use super::{Found, Requester, Step};
 use crate::capabilities::CHAL_CAP;
 use crate::certificate::PORTION_OFFSET;
 use crate::digests::SLOTS;
@@ -12,9 +12,6 @@ use crate::{
     CHAIN_PREFIX_SIZE, DIGEST_SIZE,
 };
 use sha2::{Digest, Sha384};
-
-/// Most bytes of a chain in a message.
-const ROOM: usize = DATA_TRANSFER_SIZE as usize - PORTION_OFFSET;
 
 /// A device whose chain was verified.
 #[derive(Clone, Debug)]
@@ -29,14 +26,17 @@ pub(super) struct Peer {
 #[derive(Clone, Debug)]
 pub(super) struct CertificateRead {
     slot: u8,
+    /// Most bytes of a chain in a message.
+    room: usize,
     chain: Vec<u8>,
     total: Option<usize>,
 }
 
 impl CertificateRead {
-    pub(super) fn new(slot: u8) -> Self {
+    pub(super) fn new(slot: u8, data_transfer_size: u32) -> Self {
         Self {
             slot,
+            room: (data_transfer_size as usize).saturating_sub(PORTION_OFFSET),
             chain: Vec::new(),
             total: None,
         }
@@ -47,7 +47,7 @@ impl CertificateRead {
         let left = self
             .total
             .map(|total| total.saturating_sub(self.chain.len()));
-        left.unwrap_or(ROOM).min(ROOM)
+        left.unwrap_or(self.room).min(self.room)
     }
 
     /// Takes a portion, and how much of the chain follows it: those of its bytes that belong to the

@@ -3,7 +3,7 @@
 //! VERSION, CAPABILITIES, ALGORITHMS (10.3 to 10.5): what a connection starts with.
 
 use super::exchange::Stage;
-use super::{Found, Requester, Step, CAPABILITIES, DATA_TRANSFER_SIZE};
+use super::{Found, Requester, Step, CAPABILITIES};
 use crate::capabilities::{Capabilities, CERT_CAP};
 use crate::connection::{Connection, Transcript};
 use crate::{algorithms, capabilities, version, Fault, Packet, Version};
@@ -36,7 +36,7 @@ impl Requester {
             .ok_or(Fault::NoCommonVersion)?;
         let mut vca = Transcript::default();
         let found = record(&mut vca, request, message, length)?;
-        let own = Capabilities::new(CAPABILITIES, DATA_TRANSFER_SIZE);
+        let own = Capabilities::new(CAPABILITIES, self.data_transfer_size);
         let request = capabilities::encode(version, capabilities::REQUEST, &own);
         self.then(
             Stage::Capabilities(version, vca),
@@ -53,7 +53,8 @@ impl Requester {
         request: &[u8],
         message: &[u8],
     ) -> Result<Step, Fault> {
-        let (length, theirs) = capabilities::decode_response(version, message, DATA_TRANSFER_SIZE)?;
+        let (length, theirs) =
+            capabilities::decode_response(version, message, self.data_transfer_size)?;
         if theirs.flags() & CERT_CAP == 0 {
             return Err(Fault::MissingCapability);
         }

@@ -114,8 +114,8 @@ fn vca() {
         vca[..12],
         [0x10, 0x84, 0, 0, 0x10, 0x04, 0, 0, 0, 1, 0, 0x12]
     );
-    // Room for a whole DOE object with a secured message in 4096 bytes.
-    assert_eq!(vca[24..28], [0xe0, 0x0f, 0, 0]);
+    // Room for a whole secured message in 4096 bytes.
+    assert_eq!(vca[24..28], [0xe8, 0x0f, 0, 0]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 //! Who owns which page.
 
-use super::ground::{is_aligned, Ground, Kind, PAGE_SIZE};
+use super::ground::{is_aligned, Ground, Kind};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -79,21 +79,9 @@ impl<U: Copy + PartialEq> Pages<U> {
 
     /// Whether a page is one that the host and the firmware may exchange data in.
     pub(super) fn is_host_memory(&self, ground: &dyn Ground, page: u64) -> bool {
-        is_aligned(page) && self.is_open(ground, page)
-    }
-
-    /// Whether all of these bytes are in such pages.
-    pub(super) fn are_host_memory(&self, ground: &dyn Ground, base: u64, length: u64) -> bool {
-        let first = base - base % PAGE_SIZE;
-        base.checked_add(length).is_some_and(|end| {
-            (first..end)
-                .step_by(PAGE_SIZE as usize)
-                .all(|page| self.is_open(ground, page))
-        })
-    }
-
-    fn is_open(&self, ground: &dyn Ground, page: u64) -> bool {
-        !self.pages.contains_key(&page) && ground.kind(page) == Some(Kind::Memory)
+        is_aligned(page)
+            && !self.pages.contains_key(&page)
+            && ground.kind(page) == Some(Kind::Memory)
     }
 
     /// The first page of a range that has this use.
@@ -156,9 +144,6 @@ mod tests {
         for page in [0x1800, 0x2000, 0x1_1000, 0x3_0000] {
             assert!(!pages.is_host_memory(&Flat, page), "{page:#x}");
         }
-        assert!(pages.are_host_memory(&Flat, 0xf00, 0x1100));
-        assert!(!pages.are_host_memory(&Flat, 0xf00, 0x1101));
-        assert!(!pages.are_host_memory(&Flat, u64::MAX, 2));
         assert_eq!(pages.first(0..0x2000, ()), None);
         assert_eq!(pages.first(0..0x2001, ()), Some(0x2000));
     }

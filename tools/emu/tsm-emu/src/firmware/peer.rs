@@ -59,6 +59,13 @@ impl Peer {
         }
     }
 
+    /// The same, where pages have whole DOE objects.
+    pub(super) fn with_headers(slot: u8) -> Self {
+        let mut peer = Self::new(slot);
+        peer.requester.leave_room();
+        peer
+    }
+
     /// Slot of its certificates.
     pub(super) fn slot(&self) -> u8 {
         self.slot

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use tdisp::State;
 use tsm_emu::config_space::{bar, COMMAND};
 use tsm_emu::device::Device;
+use tsm_emu::firmware::root_ports::RootPorts;
 use tsm_emu::platform::{identities, Platform, FUNCTIONS_OF};
 use tsm_wire::detail::Detail;
-use tsm_wire::mailbox::{x, Personality, DOORBELL, RESET, ROOT_PORT, STATUS, STATUS_BUSY, X_COUNT};
+use tsm_wire::mailbox::{root_port, x, Personality, DOORBELL, RESET, STATUS, STATUS_BUSY, X_COUNT};
 use tsm_wire::rmi::pdev::{
     FLAG_CATEGORY_OFF_CHIP, FLAG_CATEGORY_ROOT_PORT, FLAG_SPDM, HASH_SHA_384,
 };
@@ -32,8 +33,6 @@ const MEMORY: u64 = 0x1000_0000;
 const MEMORY_SIZE: u64 = 0x40_0000;
 /// Requester ID of function 0.
 pub(crate) const RID: u64 = 0x100;
-/// Requester ID of the root port above it.
-const ROOT_PORT_RID: u64 = 0x10;
 /// Offset of the DOE capability: after ACS.
 pub(crate) const DOE: usize = 0x110;
 /// In an IDE capability: control and status of the first selective stream.
@@ -68,6 +67,8 @@ pub(crate) struct Host {
     pub(crate) wire: Vec<(u8, Vec<u8>)>,
     memory: File,
     next: u64,
+    /// Number of the device that is talked with, and whose link is set up.
+    number: usize,
 }
 
 /// A stream: the PDEVs of its ends, and what the firmware calls it.
@@ -111,6 +112,7 @@ impl Host {
             wire: Vec::new(),
             memory,
             next: MEMORY,
+            number: 0,
         };
         for (device, functions) in FUNCTIONS_OF.into_iter().enumerate() {
             for function in 0..functions {
@@ -122,6 +124,16 @@ impl Host {
             }
         }
         host
+    }
+
+    /// Talks with this device from now on.
+    pub(crate) fn turn_to(&mut self, number: usize) {
+        self.number = number;
+    }
+
+    /// Requester ID of function 0 of the device that is talked with.
+    pub(crate) fn requester_id(&self) -> u64 {
+        RID + self.number as u64 * 0x100
     }
 
     /// Address that a BAR of the first device is assigned.
@@ -388,7 +400,7 @@ impl Host {
                 kept.sent += 1;
                 watch(self);
                 let message = self.read(request, exit.req_len as usize);
-                match self.exchange(kind, &message) {
+                match self.exchange_with(self.number, kind, &message) {
                     Some(mut answer) => {
                         answer.truncate(4096);
                         self.write(response, &answer);
@@ -401,12 +413,13 @@ impl Host {
         }
     }
 
-    pub(crate) fn pdev_params() -> PdevParams {
+    pub(crate) fn pdev_params(&self) -> PdevParams {
         let mut params = PdevParams::new_zeroed();
+        let id = self.requester_id();
         params.flags = FLAG_SPDM | FLAG_CATEGORY_OFF_CHIP;
-        params.pdev_id = RID;
-        params.rid_base = RID;
-        params.rid_top = RID + 8;
+        params.pdev_id = id;
+        params.rid_base = id;
+        params.rid_top = id + 8;
         params.hash_algo = HASH_SHA_384;
         params
     }
@@ -414,7 +427,8 @@ impl Host {
     /// A PDEV before its communication.
     pub(crate) fn pdev(&mut self) -> u64 {
         let (pdev, params) = (self.delegated(), self.page());
-        self.write(params, Self::pdev_params().as_bytes());
+        let wanted = self.pdev_params();
+        self.write(params, wanted.as_bytes());
         self.call(Fid::PdevCreate, &[pdev, params]).unwrap();
         assert_eq!(self.pdev_state(pdev), PdevState::New);
         pdev
@@ -435,19 +449,20 @@ impl Host {
     fn root_port_register(&mut self, offset: usize) -> u32 {
         let mut data = [0; 4];
         self.platform
-            .read_mailbox(Personality::Rmm, ROOT_PORT + offset, &mut data);
+            .read_mailbox(Personality::Rmm, root_port(self.number) + offset, &mut data);
         u32::from_le_bytes(data)
     }
 
     /// Offset of the IDE capability, which is the one after DOE.
     fn ide(&self) -> usize {
-        (self.read_config(0, DOE) >> 20) as usize
+        (self.read_config_of(self.number, 0, DOE) >> 20) as usize
     }
 
     /// Status of the stream: of the root port, of the device.
     pub(crate) fn stream_status(&mut self) -> [u32; 2] {
         let root_port = self.root_port_register(STREAM_STATUS);
-        [root_port, self.read_config(0, self.ide() + STREAM_STATUS)]
+        let register = self.ide() + STREAM_STATUS;
+        [root_port, self.read_config_of(self.number, 0, register)]
     }
 
     /// Writes control of the stream at both ends.
@@ -456,12 +471,13 @@ impl Host {
         let value = u32::from(id) << 24 | enable;
         self.platform.write_mailbox(
             Personality::Rmm,
-            ROOT_PORT + STREAM_CONTROL,
+            root_port(self.number) + STREAM_CONTROL,
             &value.to_le_bytes(),
             self.now,
         );
         let value = value | STREAM_DEFAULT;
-        self.write_config(0, self.ide() + STREAM_CONTROL, &value.to_le_bytes());
+        let register = self.ide() + STREAM_CONTROL;
+        self.write_config_of(self.number, 0, register, &value.to_le_bytes());
     }
 
     /// Lets both ends of a stream communicate in turn until what was begun is over.
@@ -486,7 +502,7 @@ impl Host {
         let (pdev, page) = (self.delegated(), self.page());
         let mut params = PdevParams::new_zeroed();
         params.flags = FLAG_CATEGORY_ROOT_PORT;
-        params.pdev_id = ROOT_PORT_RID;
+        params.pdev_id = RootPorts::requester_id(self.number).into();
         self.write(page, params.as_bytes());
         self.call(Fid::PdevCreate, &[pdev, page]).unwrap();
         let kept = self.carry(Fid::PdevCommunicate, &[pdev]).unwrap();
@@ -560,8 +576,8 @@ impl Host {
 
     pub(crate) fn vdev_params(&self, function: usize) -> VdevParams {
         let mut params = VdevParams::new_zeroed();
-        params.vdev_id = 0x10 + function as u64;
-        params.tdi_id = RID + function as u64;
+        params.tdi_id = self.requester_id() + function as u64;
+        params.vdev_id = params.tdi_id;
         params.num_addr_range = 3;
         for (range, (index, size)) in
             params
@@ -569,7 +585,7 @@ impl Host {
                 .iter_mut()
                 .zip([(0, 0x1_0000), (2, 0x4000), (4, 0x2000)])
         {
-            let base = self.bar(function, index);
+            let base = self.bar_of(self.number, function, index);
             *range = AddrRange {
                 base,
                 top: base + size,

@@ -85,7 +85,7 @@ fn buffers_of_commands() {
         for (at, status) in [
             (driver.command + 8, Status::InvalidAddress),
             (0, Status::InvalidAddress),
-            (u64::MAX & !0xfff, Status::InvalidAddress),
+            (!0xfff, Status::InvalidAddress),
             (driver.host.bar(0, 0), Status::InvalidAddress),
             (firmware, Status::InvalidPageState),
         ] {

@@ -268,7 +268,7 @@ impl Driver {
             if u64::from(wanted) == has {
                 continue;
             }
-            assert!(u64::from(wanted) > has && wanted % 4096 == 0);
+            assert!(u64::from(wanted) > has && wanted.is_multiple_of(4096));
             let longer = self.buffer(wanted, true);
             for page in self.pages(name) {
                 self.reclaim(page).unwrap();

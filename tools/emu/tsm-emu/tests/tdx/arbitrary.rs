@@ -109,7 +109,7 @@ proptest! {
                     Word::Any(value) => *value,
                 })
                 .collect();
-            if matches!(call, Call::StandIn(_)) && arguments[5] % 4 != 0 {
+            if matches!(call, Call::StandIn(_)) && !arguments[5].is_multiple_of(4) {
                 arguments[12] = vmm.tdr;
             }
             let out = vmm.ring(call.raw(), &arguments);

@@ -9,7 +9,7 @@ use super::buffer::Buffers;
 use super::device::ALGORITHMS;
 use super::evidence::digest;
 use super::parameters::{reserved, tio};
-use super::rmp::Use;
+use super::rmp::{Rmp, Use};
 use super::tdi::{Bound, Tdi};
 use super::{require, Machine, Psp, Refused};
 use snp::{mmio_config, mmio_validate, sdte_write, tdi_info};
@@ -184,12 +184,13 @@ impl Psp {
         request: &mmio_validate::Request,
     ) -> Result<bool, mmio_validate::Status> {
         use mmio_validate::Status;
-        let (tdi, bound) = match self.named(tdi, guest, request.guest_device_id.get()) {
-            Named::Bound(tdi, bound) if tdi.is_trusted() => (tdi, bound),
+        let bound = match self.named(tdi, guest, request.guest_device_id.get()) {
+            Named::Bound(tdi, bound) if tdi.is_trusted() => bound,
             Named::Bound(..) | Named::Unbound => return Err(Status::TdiUnbound),
             Named::Unknown => return Err(Status::InvalidTdi),
         };
-        let pages = pages(tdi, request)?;
+        let tdi = self.tdis.get(&tdi).ok_or(Status::InvalidTdi)?;
+        let pages = pages(&self.rmp, tdi, request)?;
         let base = request.base.get();
         if !is_aligned(base) {
             return Err(Status::NotMapped);
@@ -270,8 +271,9 @@ impl Psp {
 }
 
 /// The pages of a TDI's MMIO that a guest means. Several ranges of a report can have one number: those
-/// of one BAR. Offsets count from the first.
+/// of one BAR. Offsets count from the range, so it is the one that is at the guest's address, if any is.
 fn pages(
+    rmp: &Rmp,
     tdi: &Tdi,
     request: &mmio_validate::Request,
 ) -> Result<impl Iterator<Item = u64>, mmio_validate::Status> {
@@ -279,22 +281,28 @@ fn pages(
     let report = tdi.interface_report().ok_or(Status::NotReported)?;
     let ranges = report.ranges.iter();
     let ranges = ranges.filter(|range| range.id == request.range_id.get());
-    let first = ranges.clone().map(|range| range.address).min();
-    let first = first.ok_or(Status::NotReported)?;
-    let offset = u64::from(request.range_offset.get()) * PAGE_SIZE;
-    let length = u64::from(request.page_count.get()) * PAGE_SIZE;
-    let start = first.checked_add(offset).ok_or(Status::OutOfRange)?;
-    let end = start.checked_add(length).ok_or(Status::OutOfRange)?;
-    let mut private = ranges.filter(|range| range.attributes & RANGE_NON_TEE == 0);
-    let inside = private.any(|range| {
-        let range_end = range
-            .address
-            .checked_add(u64::from(range.pages) * PAGE_SIZE);
-        range.address <= start && range_end.is_some_and(|range_end| end <= range_end)
-    });
-    if length == 0 || !inside {
-        return Err(Status::OutOfRange);
+    if ranges.clone().next().is_none() {
+        return Err(Status::NotReported);
     }
+    let (offset, count) = (request.range_offset.get(), request.page_count.get());
+    let fits = |range: &&tdisp::interface_report::Range| {
+        let end = offset.checked_add(count);
+        let inside = count != 0 && end.is_some_and(|end| end <= range.pages);
+        inside && range.attributes & RANGE_NON_TEE == 0
+    };
+    let start = |range: &tdisp::interface_report::Range| {
+        range.address.checked_add(u64::from(offset) * PAGE_SIZE)
+    };
+    let starts: Vec<u64> = ranges.filter(fits).filter_map(start).collect();
+    let there = |page: &u64| matches!(rmp.used(*page), Some(Use::Guest { gpa, .. }) if gpa == request.base.get());
+    let start = starts
+        .iter()
+        .copied()
+        .find(there)
+        .or(starts.first().copied());
+    let start = start.ok_or(Status::OutOfRange)?;
+    let end = start.checked_add(u64::from(count) * PAGE_SIZE);
+    let end = end.ok_or(Status::OutOfRange)?;
     Ok((start..end).step_by(PAGE_SIZE as usize))
 }
 

@@ -181,7 +181,10 @@ impl Tdx {
         let wait = x.r9 & 0xf == WAIT_TYPE && x.r9 & WAIT_FENCE != 0 && x.r9 & WAIT_RESERVED == 0;
         right(wait, Operand::R9)?;
         let page = x.r10 & !(PAGE_SIZE as u64 - 1);
-        right(x.r10.is_multiple_of(4) && x.r10 < HKID_SHIFT_END, Operand::R10)?;
+        right(
+            x.r10.is_multiple_of(4) && x.r10 < HKID_SHIFT_END,
+            Operand::R10,
+        )?;
         right(x.r11 == 0, Operand::R11)?;
         right(x.r12 == 0, Operand::R12)?;
         if x.r9 & WAIT_STATUS_WRITE != 0 {

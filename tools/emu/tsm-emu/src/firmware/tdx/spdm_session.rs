@@ -69,7 +69,7 @@ impl Tdx {
         let spdm = Spdm {
             page: x.r8,
             bound: false,
-            peer: Peer::new(SLOT),
+            peer: Peer::with_headers(SLOT),
             conversation: None,
             hash: [0; 6],
         };
