@@ -297,6 +297,8 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
             let mut patience = *patience;
             let unlocked = match self.interface.state(&mut patience) {
                 Ok(TdispState::Unlocked) => true,
+                // it was never made, or is removed already
+                Err(refused) if status(&refused) == Some(Status::DevifmtNotPresent) => return,
                 _ => self.stop(&mut patience).is_ok(),
             };
             if !unlocked && left != 0 {

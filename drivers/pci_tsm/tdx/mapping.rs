@@ -197,24 +197,34 @@ impl Mapping {
     ) -> Result<(), Refused> {
         let module = &interface.device.tdx.module;
         let tdr = interface.tdr;
+        let end = self.range.pa + self.done;
         let mut outcome = Ok(());
-        let mut note = |result: Result<_, Refused>| {
+        let mut note = |pa: u64, result: Result<_, Refused>| {
             if let (Ok(()), Err(refused)) = (outcome, result) {
-                outcome = Err(refused);
+                // what was begun with the last page need not have been done
+                if pa < end || !is_in_use(&refused) {
+                    outcome = Err(refused);
+                }
             }
         };
-        for (gpa, _) in self.mapped_pages() {
-            note(module.call(patience, Leaf::MmioBlock, &[page_info(gpa), tdr]));
+        for (gpa, pa) in self.mapped_pages() {
+            note(
+                pa,
+                module.call(patience, Leaf::MmioBlock, &[page_info(gpa), tdr]),
+            );
         }
         if self.mapped_pages().next().is_some() {
-            note(module.call(patience, Leaf::MemTrack, &[tdr]));
+            note(0, module.call(patience, Leaf::MemTrack, &[tdr]));
         }
-        for (gpa, _) in self.mapped_pages() {
-            note(module.call(patience, Leaf::MmioUnmap, &[page_info(gpa), tdr]));
+        for (gpa, pa) in self.mapped_pages() {
+            note(
+                pa,
+                module.call(patience, Leaf::MmioUnmap, &[page_info(gpa), tdr]),
+            );
         }
         for (_, pa) in self.pages() {
             let free = [mmiomt_index(0, pa), MMIOMT_QNODE];
-            note(module.call(patience, Leaf::MmioMtSet, &free));
+            note(pa, module.call(patience, Leaf::MmioMtSet, &free));
         }
         outcome
     }

@@ -33,6 +33,7 @@ use tsm_wire::{
             ResponseOut,
             TdispCode,
             TdispState,
+            NO_FW_UPDATE,
             REPORT_PORTION,
             TD_FLAG, //
         },
@@ -73,9 +74,14 @@ impl<'f, T: FirmwareTransport<'f>> Interface<'_, '_, 'f, T> {
         code: TdispCode,
         expected: TdispCode,
     ) -> Result<ResponseOut, Refused> {
+        let request = match code {
+            // what was measured is what is locked
+            TdispCode::Lock => request(code) | NO_FW_UPDATE,
+            _ => request(code),
+        };
         let out = self
             .device
-            .at_desk(|desk| self.pass(desk, patience, request(code), 0))?;
+            .at_desk(|desk| self.pass(desk, patience, request, 0))?;
         check(out, expected)
     }
 
@@ -103,7 +109,15 @@ impl<'f, T: FirmwareTransport<'f>> Interface<'_, '_, 'f, T> {
             _ => {}
         }
         // if the module does not know of it, it says so; if it does, it has to come to its end
-        let passed = self.pass(desk, patience, TD_FLAG, TD_FLAG);
+        let mut passed = self.pass(desk, patience, TD_FLAG, TD_FLAG);
+        if let (Ok(_), Err(refused)) = (&asked, &passed) {
+            // it may wait yet, and the guest may ask for nothing else before it was answered
+            patience.commit();
+            let again = self.pass(desk, &mut patience.undo(), TD_FLAG, TD_FLAG);
+            if refused.why == Refusal::Signal && again.is_ok() {
+                passed = again;
+            }
+        }
         let page = if wanted { desk.paper.bus_address() } else { 0 };
         let take = |patience: &Patience| {
             self.as_guest(patience, StandIn::DevifResponse, &[function, page])
