@@ -72,10 +72,6 @@ pub mod register {
     pub const R14: usize = 9;
     /// `R15`.
     pub const R15: usize = 10;
-    /// `RBX`.
-    pub const RBX: usize = 11;
-    /// `RDI`.
-    pub const RDI: usize = 12;
     /// `RSI`.
     pub const RSI: usize = 13;
 }

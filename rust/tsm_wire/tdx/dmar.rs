@@ -13,11 +13,6 @@ pub const fn pasid_entry(iommu: u64, function: u16) -> u64 {
     (function as u64) << 32 | iommu << 48
 }
 
-/// The function in a [`pasid_entry`].
-pub const fn function(index: u64) -> u16 {
-    (index >> 32) as u16
-}
-
 /// Second-Level Execute Enable, bit 5.
 const SLEE: u64 = 1 << 5;
 /// PASID Granular Translation Type, bits 8:6: second level only.
@@ -58,7 +53,6 @@ mod tests {
             pasid_entry(0x0012, 0x0108).to_le_bytes(),
             [0, 0, 0, 0, 0x08, 0x01, 0x12, 0x00]
         );
-        assert_eq!(function(pasid_entry(0x12, 0x108)), 0x108);
     }
 
     /// The entry as the bytes of memory that VT-d would read.

@@ -80,9 +80,6 @@ pub struct TdParams {
     pub reserved2: [u8; 800],
 }
 
-/// What the address of [`TdParams`] is a multiple of.
-pub const TD_PARAMS_ALIGN: u64 = 1024;
-
 /// Write-back, four levels.
 pub const EPTP_CONTROLS: u64 = 6 | 3 << 3;
 /// x87 and SSE.
