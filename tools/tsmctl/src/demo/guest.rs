@@ -54,7 +54,6 @@ impl SnpGuest {
             guest_device_id: U16::new(self.device),
             base: U64::new(gpa),
             page_count: U32::new(u32::try_from(window.len() / PAGE)?),
-            range_offset: U32::new(u32::try_from(window.range_offset() / PAGE)?),
             flags: U16::new(mmio_validate::VALIDATED),
             range_id: U16::new(window.range_id()),
             ..mmio_validate::Request::default()

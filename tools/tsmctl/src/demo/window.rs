@@ -16,8 +16,6 @@ pub(super) struct Window<'a> {
     range: ReportedRange,
     /// Its first byte, from the start of the BAR.
     offset: u64,
-    /// Its first byte, from that of the first range with its number.
-    range_offset: u64,
     region: &'a Region,
 }
 
@@ -30,15 +28,9 @@ impl<'a> Window<'a> {
         assignment: &'a Assignment<'_>,
     ) -> Option<Self> {
         let (range, bar) = choose(report, bars)?;
-        let same = report
-            .ranges
-            .iter()
-            .filter(|r| r.range_id == range.range_id);
-        let first = same.map(|r| r.start).min()?;
         Some(Window {
             range,
             offset: range.start.checked_sub(bar.start)?,
-            range_offset: range.start.checked_sub(first)?,
             region: assignment.bar(bar.index)?,
         })
     }
@@ -50,11 +42,6 @@ impl<'a> Window<'a> {
     /// Its number in the interface report.
     pub(super) fn range_id(&self) -> u16 {
         self.range.range_id
-    }
-
-    /// Where it begins among the ranges of that number: a device may give all ranges of a BAR one.
-    pub(super) fn range_offset(&self) -> u64 {
-        self.range_offset
     }
 
     pub(super) fn len(&self) -> u64 {
