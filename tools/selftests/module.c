@@ -340,28 +340,6 @@ TEST_F(asleep, and_others_are_turned_away)
 	EXPECT_EQ(-ENOENT, probe(self->vmm.iommufd));
 }
 
-/* Load and removal while others call. */
-FIXTURE(load)
-{
-	int iommufd;
-};
-
-FIXTURE_ON_EACH_ARCH(load);
-
-FIXTURE_SETUP(load)
-{
-	SETUP_PLATFORM(variant->arch);
-	self->iommufd = iommufd_open();
-	ASSERT_LE(0, self->iommufd);
-}
-
-FIXTURE_TEARDOWN(load)
-{
-	close(self->iommufd);
-	EXPECT_EQ(0, platform_ready(variant->arch));
-	TEARDOWN_PLATFORM();
-}
-
 struct caller {
 	int iommufd;
 	atomic_bool stop;
@@ -387,7 +365,8 @@ static void *call_all_the_time(void *data)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(load, of_callers, 60)
+/* Load and removal while others call. */
+TEST_F_TIMEOUT(module, while_others_call, 120)
 {
 	struct caller caller[3];
 	pthread_t thread[3];
@@ -414,6 +393,28 @@ TEST_F_TIMEOUT(load, of_callers, 60)
 }
 
 /* Somebody binds and unbinds: the module goes in between or not at all. */
+FIXTURE(binders)
+{
+	struct vmm vmm;
+	struct tdi tdi;
+};
+
+FIXTURE_ON_EACH_ARCH(binders);
+
+FIXTURE_SETUP(binders)
+{
+	SETUP_PLATFORM(variant->arch);
+	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
+}
+
+FIXTURE_TEARDOWN(binders)
+{
+	tdi_close(&self->tdi);
+	vmm_close(&self->vmm);
+	EXPECT_EQ(0, platform_ready(variant->arch));
+	TEARDOWN_PLATFORM();
+}
+
 struct binder {
 	const struct tdi *tdi;
 	atomic_bool stop;
@@ -440,17 +441,14 @@ static void *bind_all_the_time(void *data)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(load, of_binders, 60)
+TEST_F_TIMEOUT(binders, and_the_module_goes, 60)
 {
 	unsigned int removed = 0, refused = 0;
 	struct binder binder = {};
-	double end = clock_seconds() + 6;
-	struct vmm vmm;
-	struct tdi tdi;
+	double end = clock_seconds() + 3;
 	pthread_t thread;
 
-	SETUP_TDI(&vmm, &tdi, 0, 0x10);
-	binder.tdi = &tdi;
+	binder.tdi = &self->tdi;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, bind_all_the_time, &binder));
 	while (clock_seconds() < end) {
 		int ret = kmod_unload("iommufd_tsm");
@@ -472,8 +470,6 @@ TEST_F_TIMEOUT(load, of_binders, 60)
 	       binder.gone, removed, refused);
 	EXPECT_EQ(0, binder.wrong);
 	EXPECT_LT(0, binder.bound);
-	tdi_close(&tdi);
-	vmm_close(&vmm);
 }
 
 TEST_HARNESS_MAIN

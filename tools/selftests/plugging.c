@@ -114,7 +114,7 @@ FIXTURE_TEARDOWN(loaded)
 }
 
 /* Each is a TSM from the moment it is loaded to the moment it goes, whoever else is there. */
-TEST_F_TIMEOUT(loaded, in_any_order, 60)
+TEST_F_TIMEOUT(loaded, in_any_order, 120)
 {
 	char tsm[32];
 
@@ -176,7 +176,7 @@ FIXTURE_TEARDOWN(plugged)
 }
 
 /* Step by step in turn, in which each state is of one device. */
-TEST_F_TIMEOUT(plugged, in_turn, 60)
+TEST_F_TIMEOUT(plugged, in_turn, 120)
 {
 	for (int i = 0; i < DEVICES; i++) {
 		ASSERT_EQ(0, tsm_bind(&self->tdi[i]));
@@ -232,7 +232,7 @@ TEST_F_TIMEOUT(plugged, at_once, 120)
 }
 
 /* The device of one TSM is disconnected while a request to another one is on its way. */
-TEST_F_TIMEOUT(plugged, disconnect_next_to_a_request, 60)
+TEST_F_TIMEOUT(plugged, disconnect_next_to_a_request, 120)
 {
 	__u32 run = IOMMU_TSM_TDI_RUN;
 	struct iommu_vdevice_tsm_req req;
@@ -242,7 +242,7 @@ TEST_F_TIMEOUT(plugged, disconnect_next_to_a_request, 60)
 		ASSERT_EQ(0, tsm_bind(&self->tdi[i]));
 	}
 	/* this is of the first device alone */
-	ASSERT_EQ(0, knob_set("doe-late-ms", 900));
+	ASSERT_EQ(0, knob_set("doe-late-ms", 400));
 	req = tsm_request(&self->tdi[0], IOMMU_VDEVICE_TSM_REQ_SET_TDI_STATE, &run, sizeof(run),
 			  NULL, 0);
 	ASSERT_EQ(0, call_start(&call, self->vmm[0].iommufd, IOMMU_VDEVICE_TSM_REQ, &req));
@@ -261,7 +261,7 @@ TEST_F_TIMEOUT(plugged, disconnect_next_to_a_request, 60)
 }
 
 /* A backend goes under what is bound; those of the others do not notice. */
-TEST_F_TIMEOUT(plugged, one_goes, 60)
+TEST_F_TIMEOUT(plugged, one_goes, 120)
 {
 	char firmware[32];
 	int ret;
@@ -330,7 +330,7 @@ FIXTURE_TEARDOWN(moved)
 	TEARDOWN_PLATFORM();
 }
 
-TEST_F(moved, in_order)
+TEST_F_TIMEOUT(moved, in_order, 120)
 {
 	EXPECT_EQ(0, whole_life(&self->tdi, variant->from));
 	/* it is one TSM's at a time */
@@ -342,7 +342,7 @@ TEST_F(moved, in_order)
 }
 
 /* While it runs: the old TDI is revoked, and the new one is another. */
-TEST_F(moved, while_bound)
+TEST_F_TIMEOUT(moved, while_bound, 120)
 {
 	struct tdi second;
 	char tsm[32];
@@ -365,7 +365,7 @@ TEST_F(moved, while_bound)
 }
 
 /* A foreign-looking mixture: one VM with devices through two TSMs. */
-TEST_F(moved, one_vm_with_both)
+TEST_F_TIMEOUT(moved, one_vm_with_both, 120)
 {
 	struct tdi other;
 
