@@ -277,8 +277,8 @@ impl<'a, 'f, T: Host<'f>> Dev<'a, 'f, T> {
             };
             self.talk(&mut disconnect, patience)
         };
-        // twice by force: one answer may be lost
-        for flags in [0, DISCONNECT_FORCE, DISCONNECT_FORCE] {
+        // each twice: one answer may be lost, and by force the device is told nothing
+        for flags in [0, 0, DISCONNECT_FORCE, DISCONNECT_FORCE] {
             match disconnect(flags) {
                 Ok(()) => break,
                 // it is not connected, or not any more
