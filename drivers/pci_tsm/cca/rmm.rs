@@ -88,6 +88,34 @@ pub(crate) fn is_unsupported(refused: &Refused) -> bool {
         && Status::from_x0(refused.tsm_code) == Ok(Status::ErrorNotSupported)
 }
 
+/// The RMM says that an argument is wrong: of a granule, that it is not in the state for the call.
+fn is_input(refused: &Refused) -> bool {
+    refused.why == Refusal::Firmware
+        && Status::from_x0(refused.tsm_code) == Ok(Status::ErrorInput)
+}
+
+/// Memory that was not delegated.
+pub(crate) struct NotDelegated {
+    refused: Refused,
+    /// The RMM may have some of it all the same, and nobody else may use it.
+    keeps: bool,
+}
+
+impl From<Refusal> for NotDelegated {
+    fn from(why: Refusal) -> Self {
+        NotDelegated {
+            refused: why.into(),
+            keeps: false,
+        }
+    }
+}
+
+impl From<NotDelegated> for Refused {
+    fn from(failed: NotDelegated) -> Self {
+        failed.refused
+    }
+}
+
 /// The RMM.
 pub(crate) struct Rmm<'f, T> {
     transport: T,
@@ -159,8 +187,15 @@ impl<'f, T: FirmwareTransport<'f>> Rmm<'f, T> {
     pub(crate) fn delegated(&self, patience: &Patience) -> Result<Granule<'f>, Refused> {
         let granule = self.granule()?;
         let base = granule.bus_address();
-        self.delegate(patience, base, GRANULE_SIZE as u64)?;
-        Ok(granule)
+        match self.delegate(patience, base, GRANULE_SIZE as u64) {
+            Ok(()) => Ok(granule),
+            Err(failed) => {
+                if failed.keeps {
+                    granule.leak();
+                }
+                Err(failed.refused)
+            }
+        }
     }
 
     /// Takes memory back that the RMM had. If it does not give it back, nobody gets it any more; then
@@ -178,17 +213,24 @@ impl<'f, T: FirmwareTransport<'f>> Rmm<'f, T> {
     }
 
     /// Gives `len` bytes at `base` to the RMM; all, or none.
-    pub(crate) fn delegate(&self, patience: &Patience, base: u64, len: u64) -> Result<(), Refused> {
+    pub(crate) fn delegate(
+        &self,
+        patience: &Patience,
+        base: u64,
+        len: u64,
+    ) -> Result<(), NotDelegated> {
         let top = base.checked_add(len).ok_or(Refusal::Payload)?;
         let mut next = base;
         while next < top {
             match self.call(patience, Fid::GranuleRangeDelegate, &[next, top]) {
                 Ok([_, end, ..]) if next < end && end <= top => next = end,
                 failed => {
-                    if next > base {
-                        let _ = self.undelegate(&patience.undo(), base, next - base);
-                    }
-                    return Err(failed.err().unwrap_or(nonsense()));
+                    let refused = failed.err().unwrap_or(nonsense());
+                    // it may be that the answer alone was lost: from the first granule on that the
+                    // RMM does not have it has none
+                    let back = self.undelegate(&patience.undo(), base, len);
+                    let keeps = back.is_err_and(|back| !is_input(&back));
+                    return Err(NotDelegated { refused, keeps });
                 }
             }
         }

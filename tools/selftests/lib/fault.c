@@ -6,6 +6,7 @@
 
 /* The firmware itself failed: class transport, value injected. */
 #define DETAIL_INJECTED (3u << 16 | 6)
+#define RMI_ERROR_DEVICE 6
 
 /* Statuses of the PSP, bits 31:0 (rust/tsm_wire/sev/status.rs): of SEV_RET_* in psp-sev.h. */
 #define SEV_HWSEV_RET_PLATFORM 0x13
@@ -39,6 +40,7 @@ bool fault_is_injected(enum arch arch, __u64 code)
 		return code == (__u64)TDX_SYS_NOT_READY << 32 ||
 		       code == (__u64)TDX_SYS_STATE_INCORRECT << 32;
 	default:
-		return DETAIL(code) == DETAIL_INJECTED;
+		/* of a call that begins no communication the RMM has no detail */
+		return DETAIL(code) == DETAIL_INJECTED || code == RMI_ERROR_DEVICE;
 	}
 }
