@@ -90,8 +90,7 @@ pub(crate) fn is_unsupported(refused: &Refused) -> bool {
 
 /// The RMM says that an argument is wrong: of a granule, that it is not in the state for the call.
 fn is_input(refused: &Refused) -> bool {
-    refused.why == Refusal::Firmware
-        && Status::from_x0(refused.tsm_code) == Ok(Status::ErrorInput)
+    refused.why == Refusal::Firmware && Status::from_x0(refused.tsm_code) == Ok(Status::ErrorInput)
 }
 
 /// Memory that was not delegated.
