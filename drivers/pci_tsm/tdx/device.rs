@@ -8,6 +8,7 @@ use crate::{
     devif::Devif,
     module::{
         nonsense,
+        other_device,
         result, //
     },
     stream::Stream,
@@ -18,7 +19,13 @@ use kernel::{
     new_mutex,
     pci,
     prelude::*,
-    sync::Mutex, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Mutex, //
+    }, //
 };
 use pci_tsm::{
     link_tsm::{
@@ -43,6 +50,7 @@ use tsm_wire::{
     },
     tdx::{
         register::R8,
+        status::Operand,
         td::GLOBAL_HKID,
         tpa::{
             HASH_WORDS,
@@ -50,6 +58,7 @@ use tsm_wire::{
         },
         Leaf,
         StandIn,
+        Status,
         IOMMU_ID, //
     },
     uapi::NONCE_LEN, //
@@ -67,6 +76,10 @@ pub(crate) struct Desk<'a, 'f> {
 /// A connected device.
 pub(crate) struct Device<'a, 'f, T: FirmwareTransport<'f>> {
     pub(crate) tdx: &'a Tdx<'f, T>,
+    /// Requester ID of function 0.
+    function: u64,
+    /// How many sessions there were before this one.
+    lost: Atomic<u32>,
     /// The DSM lock is held whenever it is used; this one is for the compiler.
     desk: Pin<KBox<Mutex<Desk<'a, 'f>>>>,
     /// Number of the SPDM session.
@@ -105,8 +118,11 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Device<'a, 'f, T> {
         };
         let session = module.page()?;
         let address = session.bus_address();
+        let function_id = u64::from(function.dev_id());
         let mut device = Device {
             tdx,
+            function: function_id,
+            lost: Atomic::new(0),
             desk,
             spdm: tdx.sessions.take().ok_or(Refusal::Taken)?,
             session: Some(session),
@@ -117,17 +133,22 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Device<'a, 'f, T> {
         };
         // whatever comes back, dropping it undoes it: it may be that the answer alone was lost
         let spdm = u64::from(device.spdm);
-        module.call(&patience, Leaf::SpdmCreate, &[IOMMU_ID, spdm, address])?;
-        let function_id = u64::from(function.dev_id());
+        let made = module.call(&patience, Leaf::SpdmCreate, &[IOMMU_ID, spdm, address]);
+        if let Err(refused) = made {
+            if refused.why == Refusal::Signal {
+                // nothing happened, and nobody waits for more
+                device.session = None;
+                tdx.sessions.give_back(device.spdm);
+            }
+            return Err(refused);
+        }
         let bound = device.ask_agent(
             StandIn::TpaConnect,
             [function_id, 0],
             evidence,
             &mut patience,
         )?;
-        for (n, word) in device.hash.iter_mut().enumerate() {
-            *word = result(&bound, R8 + n);
-        }
+        device.hash = hash(&bound);
         device.path = Some(tdx.devifs.join(module, &patience, function_id)?);
         if let Some(stream) = Stream::begin(&device, function)? {
             let spdm = device.spdm;
@@ -147,6 +168,48 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Device<'a, 'f, T> {
                 let mut desk = self.desk.lock();
                 stream.key(module, &mut desk.courier, patience)
             }
+            None => Ok(()),
+        }
+    }
+
+    /// How many sessions there were before this one. What was locked in one of them is not locked any
+    /// more, whatever the device says.
+    pub(crate) fn lost(&self) -> u32 {
+        self.lost.load(Relaxed)
+    }
+
+    /// Runs a task that takes a session, once more in a new one if there is none. The module says
+    /// that, before anything happened, of the operand that the session is found by.
+    pub(crate) fn in_session<R>(
+        &self,
+        patience: &mut Patience,
+        operand: Operand,
+        task: impl Fn(&mut Patience) -> Result<R, Refused>,
+    ) -> Result<R, Refused> {
+        match task(patience) {
+            Err(refused) if refused.tsm_code == Status::SpdmInvalidState.of(operand) => {
+                self.renew(patience)?;
+                task(patience)
+            }
+            done => done,
+        }
+    }
+
+    /// Has the agent open another session in the place of one that was lost, as it is by a message
+    /// that is missing or not authentic, and brings keys in it.
+    fn renew(&self, patience: &mut Patience) -> Result<(), Refused> {
+        // under the DSM lock
+        self.lost.store(self.lost().wrapping_add(1), Relaxed);
+        let operands = [self.function, 0];
+        let bound = self.ask_agent(StandIn::TpaConnect, operands, &self.scrap, patience)?;
+        if hash(&bound) != self.hash {
+            // the TDIs of the device are not for this one
+            let _ = self.ask_agent(StandIn::TpaDisconnect, [0; 2], &self.scrap, patience);
+            return Err(other_device());
+        }
+        match &self.stream {
+            Some(stream) => self
+                .at_desk(|desk| stream.bring_keys(&self.tdx.module, &mut desk.courier, patience)),
             None => Ok(()),
         }
     }
@@ -187,7 +250,9 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Device<'a, 'f, T> {
             None => 0,
         };
         let operands = [page, if raw { MEASURE_RAW } else { 0 }];
-        self.ask_agent(StandIn::TpaMeasure, operands, evidence, patience)?;
+        self.in_session(patience, Operand::Rdx, |patience| {
+            self.ask_agent(StandIn::TpaMeasure, operands, evidence, patience)
+        })?;
         Ok(())
     }
 
@@ -240,4 +305,9 @@ impl<'f, T: FirmwareTransport<'f>> Drop for Device<'_, 'f, T> {
         }
         self.end(&mut patience, session);
     }
+}
+
+/// The hash of the device information that a session was opened with.
+fn hash(bound: &Registers) -> [u64; HASH_WORDS] {
+    core::array::from_fn(|n| result(bound, R8 + n))
 }

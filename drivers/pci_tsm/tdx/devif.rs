@@ -51,6 +51,7 @@ use tsm_wire::{
             PASID_TABLE_ENTRY,
             WAIT_DESCRIPTOR, //
         },
+        status::Operand,
         td::GLOBAL_HKID,
         Leaf,
         StandIn,
@@ -81,6 +82,8 @@ pub(crate) struct Devif<'t, 'a, 'f, T: FirmwareTransport<'f>> {
     created: bool,
     /// The device may have a way to the memory of the TD, or the beginning of one.
     dma: bool,
+    /// Sessions that were lost before it was locked.
+    lost: u32,
     /// MMIO that is in the TD.
     mapped: KVec<Mapping>,
 }
@@ -105,10 +108,11 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
             pages: None,
             created: false,
             dma: false,
+            lost: 0,
             mapped: KVec::new(),
         };
         // from here on, dropping it undoes what was done
-        devif.create(&patience)?;
+        devif.create(&mut patience)?;
         devif.lock(evidence, &mut patience)?;
         Ok(devif)
     }
@@ -121,7 +125,7 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
         &self.interface.device.tdx.module
     }
 
-    fn create(&mut self, patience: &Patience) -> Result<(), Refused> {
+    fn create(&mut self, patience: &mut Patience) -> Result<(), Refused> {
         let module = self.module();
         let pages = self.pages.insert(Pages {
             root: module.page()?,
@@ -143,7 +147,13 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
         ];
         // whatever comes back: it may be that the answer alone was lost
         self.created = true;
-        module.call(patience, Leaf::DevifCreate, &operands)?;
+        let device = self.interface.device;
+        let made = device.in_session(patience, Operand::Rcx, |patience| {
+            module.call(patience, Leaf::DevifCreate, &operands)
+        });
+        // nothing happened, and nobody waits for more
+        self.created = !is_signal(&made);
+        made?;
         Ok(())
     }
 
@@ -152,6 +162,7 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
         // what an unlock could not get rid of
         self.clear(patience)?;
         let locked = self.lock_only(patience).and_then(|()| {
+            self.lost = self.device().lost();
             self.validate(patience)?;
             self.interface.report(evidence, patience)
         });
@@ -170,9 +181,10 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
 
     fn lock_only(&mut self, patience: &mut Patience) -> Result<(), Refused> {
         let [low, high] = PASID_TABLE_ENTRY;
-        self.dma = true;
-        self.module()
-            .call(patience, Leaf::DmarAdd, &[self.entry(), low, high])?;
+        let operands = [self.entry(), low, high];
+        let added = self.module().call(patience, Leaf::DmarAdd, &operands);
+        self.dma = !is_signal(&added);
+        added?;
         self.interface
             .ask(patience, TdispCode::Lock, TdispCode::Locked)?;
         Ok(())
@@ -280,6 +292,7 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
         }
         let state = match self.interface.state(&mut patience.undo()) {
             Ok(TdispState::Unlocked) => TdiState::Unlocked,
+            _ if self.device().lost() != self.lost => TdiState::Error,
             Ok(TdispState::Locked) => TdiState::Locked,
             Ok(TdispState::Run) => TdiState::Run,
             Ok(TdispState::Error) | Err(_) => TdiState::Error,
@@ -403,4 +416,9 @@ impl<'f, T: FirmwareTransport<'f>> Drop for Devif<'_, '_, 'f, T> {
             tdx.tds.abandon(tdr);
         }
     }
+}
+
+/// Did a signal come before anything happened?
+fn is_signal<R>(made: &Result<R, Refused>) -> bool {
+    matches!(made, Err(refused) if refused.why == Refusal::Signal)
 }

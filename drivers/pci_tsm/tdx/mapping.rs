@@ -145,7 +145,12 @@ impl Mapping {
                     self.begun = None;
                     return Err(refused);
                 }
-                Err(refused) if !is_in_use(&refused) => return Err(refused),
+                Err(refused) if !is_in_use(&refused) => {
+                    if refused.why == Refusal::Signal {
+                        self.begun = before;
+                    }
+                    return Err(refused);
+                }
                 _ => self.begun = Some(Step::Map),
             }
         }
@@ -155,7 +160,12 @@ impl Mapping {
                 self.begun = set(MMIOMT_QNODE).err().map(|_| Step::Set);
                 return Err(refused);
             }
-            Err(refused) if !is_in_use(&refused) => return Err(refused),
+            Err(refused) if !is_in_use(&refused) => {
+                if refused.why == Refusal::Signal && before != Some(Step::Map) {
+                    self.begun = Some(Step::Set);
+                }
+                return Err(refused);
+            }
             _ => {}
         }
         // that it did so before is no failure

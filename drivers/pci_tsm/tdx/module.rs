@@ -17,6 +17,7 @@ use pci_tsm::{
 use tsm_sys::granule::Granule;
 use tsm_wire::{
     detail::{
+        AuthenticationFault,
         Detail,
         DetailClass,
         TransportFault, //
@@ -72,6 +73,12 @@ pub(crate) fn insecure() -> Refused {
 /// A device answered TDISP_ERROR, which is an answer like others to the module.
 pub(crate) fn tdisp_error(error: u32) -> Refused {
     detail_code(DetailClass::Tdisp, error as u16)
+}
+
+/// After a session was lost the device showed other certificates than before.
+pub(crate) fn other_device() -> Refused {
+    let fault = AuthenticationFault::OtherDevice;
+    detail_code(DetailClass::Authentication, fault as u16)
 }
 
 /// The module was not reached in time.

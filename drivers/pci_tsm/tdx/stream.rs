@@ -154,19 +154,30 @@ impl<'a, 'f> Stream<'a, 'f> {
         courier: &mut Courier<'a, 'f>,
         patience: &mut Patience,
     ) -> Result<(), Refused> {
+        self.keyed = true;
+        self.bring_keys(module, courier, patience)?;
+        match &mut self.ide {
+            Some(ide) => ide.enable(insecure()),
+            None => Ok(()),
+        }
+    }
+
+    /// Has keys brought to both ends, new ones in the place of those that there may be.
+    pub(crate) fn bring_keys<T: FirmwareTransport<'f>>(
+        &self,
+        module: &Module<'f, T>,
+        courier: &mut Courier<'a, 'f>,
+        patience: &mut Patience,
+    ) -> Result<(), Refused> {
         if self.ide.is_none() {
             return Ok(());
         }
-        self.keyed = true;
         for object in [IdeKmObject::KeyProg, IdeKmObject::KSetGo] {
             for parameters in KmParameters::of_key_set(KEY_SET) {
                 self.manage(module, courier, object, parameters, patience)?;
             }
         }
-        match &mut self.ide {
-            Some(ide) => ide.enable(insecure()),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// One request of IDE_KM, and its answer.
@@ -213,7 +224,7 @@ impl<'a, 'f> Stream<'a, 'f> {
         courier: &mut Courier<'a, 'f>,
         patience: &mut Patience,
     ) {
-        if self.keyed {
+        if self.keyed && self.ide.is_some() {
             for parameters in KmParameters::of_key_set(KEY_SET) {
                 let stopped =
                     self.manage(module, courier, IdeKmObject::KSetStop, parameters, patience);

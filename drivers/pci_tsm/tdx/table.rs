@@ -14,7 +14,10 @@ use pci_tsm::{
 };
 use tsm_sys::granule::Granule;
 use tsm_wire::{
-    refusal::Refused,
+    refusal::{
+        Refusal,
+        Refused, //
+    },
     tdx::{
         devif::{
             devifmt_first,
@@ -116,6 +119,10 @@ impl<'f> Table<'f> {
                 let page = module.page()?;
                 let added = module.call(patience, self.kind.add(), &[entry, page.bus_address()]);
                 if let Err(refused) = added {
+                    if refused.why == Refusal::Signal {
+                        // nothing happened, and nobody waits for more
+                        return Err(refused);
+                    }
                     self.remove(module, &patience.undo(), entry, page);
                     return Err(refused);
                 }

@@ -97,7 +97,20 @@ impl<'f> Tds<'f> {
                     .map_err(|_| Refusal::Memory)?;
             }
             td.hkid = self.hkids.take().ok_or(Refusal::Taken)?;
-            match make(module, patience, &td, params.bus_address()) {
+            let create = [td.tdr.bus_address(), u64::from(td.hkid)];
+            match module.call(patience, Leaf::MngCreate, &create) {
+                // nothing happened, and nobody waits for more
+                Err(refused) if refused.why == Refusal::Signal => {
+                    self.hkids.give_back(td.hkid);
+                    return Err(refused);
+                }
+                Err(refused) => {
+                    self.end(module, &patience.undo(), td);
+                    return Err(refused);
+                }
+                Ok(_) => {}
+            }
+            match complete(module, patience, &td, params.bus_address()) {
                 Ok(()) => Ok(td),
                 Err(refused) => {
                     self.end(module, &patience.undo(), td);
@@ -151,15 +164,14 @@ impl<'f> Tds<'f> {
     }
 }
 
-/// Makes a TD that is ready to run, of which no vCPU is needed.
-fn make<'f, T: FirmwareTransport<'f>>(
+/// Has a TD that was made be ready to run, of which no vCPU is needed.
+fn complete<'f, T: FirmwareTransport<'f>>(
     module: &Module<'f, T>,
     patience: &Patience,
     td: &Td<'f>,
     params: u64,
 ) -> Result<(), Refused> {
     let tdr = td.tdr.bus_address();
-    module.call(patience, Leaf::MngCreate, &[tdr, u64::from(td.hkid)])?;
     module.call(patience, Leaf::MngKeyConfig, &[tdr])?;
     for page in &td.tdcs {
         module.call(patience, Leaf::MngAddcx, &[page.bus_address(), tdr])?;

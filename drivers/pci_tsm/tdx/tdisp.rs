@@ -38,6 +38,7 @@ use tsm_wire::{
             TD_FLAG, //
         },
         register::RCX,
+        status::Operand,
         Leaf,
         StandIn, //
     }, //
@@ -79,9 +80,10 @@ impl<'f, T: FirmwareTransport<'f>> Interface<'_, '_, 'f, T> {
             TdispCode::Lock => request(code) | NO_FW_UPDATE,
             _ => request(code),
         };
-        let out = self
-            .device
-            .at_desk(|desk| self.pass(desk, patience, request, 0))?;
+        let out = self.device.in_session(patience, Operand::Rcx, |patience| {
+            self.device
+                .at_desk(|desk| self.pass(desk, patience, request, 0))
+        })?;
         check(out, expected)
     }
 
