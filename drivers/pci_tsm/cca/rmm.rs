@@ -225,6 +225,10 @@ impl<'f, T: FirmwareTransport<'f>> Rmm<'f, T> {
                 Ok([_, end, ..]) if next < end && end <= top => next = end,
                 failed => {
                     let refused = failed.err().unwrap_or(nonsense());
+                    if refused.why == Refusal::Signal && next == base {
+                        // nothing happened, and who sent it does not wait for the RMM either
+                        return Err(refused.why.into());
+                    }
                     // it may be that the answer alone was lost: from the first granule on that the
                     // RMM does not have it has none
                     let back = self.undelegate(&patience.undo(), base, len);
