@@ -82,15 +82,9 @@ pub(crate) fn insecure() -> Refused {
     Refused::by_firmware(transport_code(TransportFault::Insecure))
 }
 
-/// The RMM does not have what it was asked for.
-pub(crate) fn is_unsupported(refused: &Refused) -> bool {
-    refused.why == Refusal::Firmware
-        && Status::from_x0(refused.tsm_code) == Ok(Status::ErrorNotSupported)
-}
-
-/// The RMM says that an argument is wrong: of a granule, that it is not in the state for the call.
-fn is_input(refused: &Refused) -> bool {
-    refused.why == Refusal::Firmware && Status::from_x0(refused.tsm_code) == Ok(Status::ErrorInput)
+/// Is that what the RMM said?
+pub(crate) fn is_status(refused: &Refused, status: Status) -> bool {
+    refused.why == Refusal::Firmware && Status::from_x0(refused.tsm_code) == Ok(status)
 }
 
 /// Memory that was not delegated.
@@ -232,7 +226,7 @@ impl<'f, T: FirmwareTransport<'f>> Rmm<'f, T> {
                     // it may be that the answer alone was lost: from the first granule on that the
                     // RMM does not have it has none
                     let back = self.undelegate(&patience.undo(), base, len);
-                    let keeps = back.is_err_and(|back| !is_input(&back));
+                    let keeps = back.is_err_and(|back| !is_status(&back, Status::ErrorInput));
                     return Err(NotDelegated { refused, keeps });
                 }
             }

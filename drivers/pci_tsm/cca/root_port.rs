@@ -9,7 +9,7 @@ use crate::{
         Category,
         Pdev, //
     },
-    rmm::is_unsupported, //
+    rmm::is_status, //
 };
 use kernel::prelude::*;
 use pci_tsm::{
@@ -18,7 +18,10 @@ use pci_tsm::{
     transport::FirmwareTransport, //
 };
 use tsm_sys::granule::Granule;
-use tsm_wire::refusal::Refused;
+use tsm_wire::{
+    refusal::Refused,
+    rmi::Status, //
+};
 
 /// The root ports that have a stream, by requester ID: PDEVs.
 #[pin_data]
@@ -51,7 +54,7 @@ impl<'f> RootPorts<'f> {
                 .and_then(|()| device.make_ready(address, device.scrap(), patience));
             if let Err(refused) = made {
                 device.unmake(&mut patience.undo(), pdev);
-                unsupported = is_unsupported(&refused);
+                unsupported = is_status(&refused, Status::ErrorNotSupported);
                 return Err(refused);
             }
             Ok(pdev)

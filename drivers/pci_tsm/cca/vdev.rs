@@ -6,6 +6,7 @@ use crate::{
     communicate::Party,
     pdev::Pdev,
     rmm::{
+        is_status,
         nonsense,
         Rmm, //
     }, //
@@ -49,6 +50,7 @@ use tsm_wire::{
         },
         AddrRange,
         Fid,
+        Status,
         VdevMeasureParams,
         VdevParams,
         VdevState,
@@ -204,15 +206,22 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
             match mapped {
                 Ok([_, end, ..]) if ipa < end && end <= top => done += end - ipa,
                 failed => {
+                    let refused = failed.err().unwrap_or(nonsense());
                     let undo = patience.undo();
-                    let part = MmioRange {
-                        len: done,
-                        ..*range
-                    };
-                    if self.unmap_ipa(&part, &undo).is_ok() {
-                        let _ = rmm.undelegate(&undo, range.pa, range.len);
+                    let taken = [Status::ErrorRtt, Status::ErrorGranule, Status::ErrorInput];
+                    if taken.iter().any(|status| is_status(&refused, *status)) {
+                        // what is at these addresses is none of this range
+                        let part = MmioRange {
+                            len: done,
+                            ..*range
+                        };
+                        if self.unmap_ipa(&part, &undo).is_ok() {
+                            let _ = rmm.undelegate(&undo, range.pa, range.len);
+                        }
+                    } else {
+                        let _ = self.unmap_each(range, &undo);
                     }
-                    return Err(failed.err().unwrap_or(nonsense()));
+                    return Err(refused);
                 }
             }
         }
@@ -220,8 +229,29 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
     }
 
     fn unmap(&self, range: &MmioRange, patience: &Patience) -> Result<(), Refused> {
-        self.unmap_ipa(range, patience)?;
-        self.rmm().undelegate(patience, range.pa, range.len)
+        let unmapped = self.unmap_ipa(range, patience);
+        let back = unmapped.and_then(|()| self.rmm().undelegate(patience, range.pa, range.len));
+        // one answer may be lost
+        back.or_else(|_| self.unmap_each(range, patience))
+    }
+
+    /// The same page by page, each of which may be the Realm's, the RMM's or the host's.
+    fn unmap_each(&self, range: &MmioRange, patience: &Patience) -> Result<(), Refused> {
+        for offset in (0..range.len).step_by(GRANULE_SIZE) {
+            let page = MmioRange {
+                gpa: range.gpa + offset,
+                pa: range.pa + offset,
+                len: GRANULE_SIZE as u64,
+            };
+            let unmapped = self.unmap_ipa(&page, patience);
+            let absent = unmapped.is_err_and(|refused| is_status(&refused, Status::ErrorRtt));
+            match self.rmm().undelegate(patience, page.pa, page.len) {
+                // neither the Realm has it nor the RMM
+                Err(refused) if absent && is_status(&refused, Status::ErrorInput) => {}
+                other => other?,
+            }
+        }
+        Ok(())
     }
 
     fn unmap_ipa(&self, range: &MmioRange, patience: &Patience) -> Result<(), Refused> {

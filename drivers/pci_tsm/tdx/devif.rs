@@ -170,7 +170,10 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
             let mut undo = patience.undo();
             // as long as no message was sent the device is as it was
             if patience.is_committed()
-                && matches!(self.interface.state(&mut undo), Ok(TdispState::Locked))
+                && matches!(
+                    self.interface.state(&mut undo),
+                    Ok(TdispState::Locked | TdispState::Run)
+                )
             {
                 let _ = self.stop(&mut undo);
             }
@@ -185,9 +188,13 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
         let added = self.module().call(patience, Leaf::DmarAdd, &operands);
         self.dma = !is_signal(&added);
         added?;
+        // whoever had the device before may have lost its answer, or not waited for it
+        if self.interface.state(patience)? != TdispState::Unlocked {
+            self.stop(patience)?;
+        }
         self.interface
             .ask(patience, TdispCode::Lock, TdispCode::Locked)?;
-        Ok(())
+        self.interface.expect(TdispState::Locked, patience)
     }
 
     /// The guest trusts the device: that is the emulation's part, which has the hash from the same
@@ -213,13 +220,14 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
             }
             _ => {}
         }
-        self.interface.start(patience)
+        self.interface.start(patience)?;
+        self.interface.expect(TdispState::Run, patience)
     }
 
     fn stop(&self, patience: &mut Patience) -> Result<(), Refused> {
         self.interface
             .ask(patience, TdispCode::Stop, TdispCode::Stopped)?;
-        Ok(())
+        self.interface.expect(TdispState::Unlocked, patience)
     }
 
     /// Unlocks it, and takes the way to the memory and the MMIO of the TD away.

@@ -75,6 +75,11 @@ pub(crate) fn tdisp_error(error: u32) -> Refused {
     detail_code(DetailClass::Tdisp, error as u16)
 }
 
+/// A device says that an interface is in a state that it should not be in.
+pub(crate) fn wrong_state(state: u16) -> Refused {
+    detail_code(DetailClass::WrongState, state)
+}
+
 /// After a session was lost the device showed other certificates than before.
 pub(crate) fn other_device() -> Refused {
     let fault = AuthenticationFault::OtherDevice;

@@ -11,7 +11,8 @@ use crate::{
     module::{
         nonsense,
         result,
-        tdisp_error, //
+        tdisp_error,
+        wrong_state, //
     }, //
 };
 use kernel::prelude::*;
@@ -91,6 +92,21 @@ impl<'f, T: FirmwareTransport<'f>> Interface<'_, '_, 'f, T> {
     pub(crate) fn state(&self, patience: &mut Patience) -> Result<TdispState, Refused> {
         let out = self.ask(patience, TdispCode::GetState, TdispCode::State)?;
         TdispState::try_from(out.state()).map_err(|_| nonsense())
+    }
+
+    /// Is the device where it was told to go? That it answered the request says little of that, and
+    /// the module does not ask.
+    pub(crate) fn expect(
+        &self,
+        expected: TdispState,
+        patience: &mut Patience,
+    ) -> Result<(), Refused> {
+        let state = self.state(patience)?;
+        if state == expected {
+            Ok(())
+        } else {
+            Err(wrong_state(u64::from(state) as u16))
+        }
     }
 
     /// Has a request of the guest's answered. What the guest gets is in the paper on the desk, if
