@@ -356,7 +356,14 @@ impl<'f, T: FirmwareTransport<'f>> LinkTdi for Devif<'_, '_, 'f, T> {
             Transition::Run => self.run(&mut patience),
             Transition::Unlock => self.unlock(&mut patience),
         };
-        done.map_err(|refused| self.faltered(refused, &patience))
+        done.map_err(|refused| {
+            let mut faltered = self.faltered(refused, &patience);
+            // one that runs does not become a locked one: what it is then nobody knows
+            if matches!(step, Transition::Unlock) && faltered.state == Some(TdiState::Locked) {
+                faltered.state = Some(TdiState::Error);
+            }
+            faltered
+        })
     }
 
     fn regen(
