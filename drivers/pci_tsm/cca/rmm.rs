@@ -197,7 +197,15 @@ impl<'f, T: FirmwareTransport<'f>> Rmm<'f, T> {
         let base = granule.bus_address();
         let take = || self.undelegate(patience, base, GRANULE_SIZE as u64);
         // twice: one answer may be lost
-        if take().or_else(|_| take()).is_ok() {
+        let taken = take().or_else(|_| take()).or_else(|refused| {
+            if !is_status(&refused, Status::ErrorInput) {
+                return Err(refused);
+            }
+            // the first may have happened: then it is one to delegate again, and in use it is not
+            self.delegate(patience, base, GRANULE_SIZE as u64)?;
+            take()
+        });
+        if taken.is_ok() {
             return true;
         }
         pr_warn!("the RMM keeps the granule at {base:#x}; its memory is lost\n");
