@@ -15,6 +15,7 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
+#include "bus.h"
 #include "sysfs.h"
 
 #define DEVICES 3
@@ -25,13 +26,6 @@ static const struct {
 	unsigned int device;
 	char digit;
 } places[FUNCTION_COUNT] = { { 0, '0' }, { 0, '1' }, { 0, '2' }, { 1, '0' }, { 2, '0' } };
-
-static bool is_endpoint(const char *bdf)
-{
-	return strlen(bdf) == DEVICE_NAME + 2 &&
-	       sysfs_number(SYSFS_PCI "/%s/vendor", bdf) == FUNCTION_VENDOR &&
-	       sysfs_number(SYSFS_PCI "/%s/device", bdf) == FUNCTION_ENDPOINT;
-}
 
 /* Enter the device of @bdf into @devices, which are sorted as sysfs names them. */
 static int enter(char devices[DEVICES][DEVICE_NAME + 1], int count, const char *bdf)
@@ -58,21 +52,21 @@ static int enter(char devices[DEVICES][DEVICE_NAME + 1], int count, const char *
 int function_find(struct function *fn, unsigned int number)
 {
 	char devices[DEVICES][DEVICE_NAME + 1];
-	struct dirent *d;
+	struct bus_function found;
 	int count = 0;
-	DIR *dir;
+	FILE *bus;
 
 	fn->vfio = -1;
 	fn->dev_id = 0;
 	if (number >= FUNCTION_COUNT)
 		return -ENODEV;
-	dir = opendir(SYSFS_PCI);
-	if (!dir)
+	bus = bus_open();
+	if (!bus)
 		return -errno;
-	while ((d = readdir(dir)))
-		if (is_endpoint(d->d_name))
-			count = enter(devices, count, d->d_name);
-	closedir(dir);
+	while (bus_next(bus, &found))
+		if (found.vendor == FUNCTION_VENDOR && found.device == FUNCTION_ENDPOINT)
+			count = enter(devices, count, found.bdf);
+	fclose(bus);
 	if ((int)places[number].device >= count)
 		return -ENODEV;
 	snprintf(fn->bdf, sizeof(fn->bdf), "%s.%c", devices[places[number].device],

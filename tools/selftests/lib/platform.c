@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bus.h"
 #include "function.h"
 #include "kmod.h"
 #include "knob.h"
@@ -49,23 +50,19 @@ const char *platform_missing(enum arch arch)
 
 int platform_firmware(enum arch arch, char *bdf, size_t size)
 {
-	DIR *dir = opendir(SYSFS_PCI);
-	struct dirent *d;
+	struct bus_function found;
+	FILE *bus = bus_open();
 	int ret = -ENODEV;
 
-	if (!dir)
+	if (!bus)
 		return -errno;
-	while ((d = readdir(dir))) {
-		if (d->d_name[0] == '.')
+	while (ret && bus_next(bus, &found)) {
+		if (found.vendor != FUNCTION_VENDOR || found.device != arch_firmware(arch))
 			continue;
-		if (sysfs_number(SYSFS_PCI "/%s/vendor", d->d_name) != FUNCTION_VENDOR ||
-		    sysfs_number(SYSFS_PCI "/%s/device", d->d_name) != arch_firmware(arch))
-			continue;
-		snprintf(bdf, size, "%s", d->d_name);
+		snprintf(bdf, size, "%s", found.bdf);
 		ret = 0;
-		break;
 	}
-	closedir(dir);
+	fclose(bus);
 	return ret;
 }
 
