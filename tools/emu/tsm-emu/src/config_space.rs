@@ -26,6 +26,9 @@ pub const BARS: usize = 6;
 pub const ROM: usize = 0x30;
 
 const STATUS: usize = 0x06;
+/// A reset is over when the access that asked for it is, so nobody has to wait the 100 ms of PCIe
+/// 6.6.2 for it.
+const STATUS_IMMEDIATE_READINESS: u16 = 1 << 0;
 const STATUS_CAPABILITIES: u16 = 1 << 4;
 const REVISION_AND_CLASS: usize = 0x08;
 const HEADER_TYPE: usize = 0x0e;
@@ -105,6 +108,7 @@ impl ConfigSpace {
         };
         space.set(0, &identity.vendor.to_le_bytes());
         space.set(2, &identity.device.to_le_bytes());
+        space.set(STATUS, &STATUS_IMMEDIATE_READINESS.to_le_bytes());
         space.set(REVISION_AND_CLASS, &(identity.class << 8 | 1).to_le_bytes());
         if identity.multifunction {
             space.set(HEADER_TYPE, &[HEADER_MULTIFUNCTION]);
@@ -131,7 +135,8 @@ impl ConfigSpace {
         self.set(offset, &[id, 0]);
         self.place(offset + 2, body);
         self.set(self.capability_link, &[offset as u8]);
-        self.set(STATUS, &STATUS_CAPABILITIES.to_le_bytes());
+        let status = STATUS_IMMEDIATE_READINESS | STATUS_CAPABILITIES;
+        self.set(STATUS, &status.to_le_bytes());
         self.capability_link = offset + 1;
         self.capability_next = (offset + 2 + body.len()).next_multiple_of(4);
         offset
@@ -279,6 +284,7 @@ mod tests {
         let e1 = space.add_extended(0xd, 1, &Body::default().u32(0, 0));
         let e2 = space.add_extended(0x2e, 2, &Body::default().u32(0, 0));
         assert_ne!(space.u16(STATUS) & STATUS_CAPABILITIES, 0);
+        assert_ne!(space.u16(STATUS) & STATUS_IMMEDIATE_READINESS, 0);
         assert_eq!(space.u16(CAPABILITY_POINTER) & 0xff, first as u16);
         assert_eq!(space.u16(first), 1 | (second as u16) << 8);
         assert_eq!(space.u16(second), 0x11);
