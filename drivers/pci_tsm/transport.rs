@@ -5,8 +5,16 @@
 use crate::patience::Patience;
 use tsm_sys::granule::Granule;
 use tsm_wire::{
+    detail::{
+        Detail,
+        DetailClass,
+        TransportFault, //
+    },
     mailbox::X_COUNT,
-    refusal::Refusal, //
+    refusal::{
+        Refusal,
+        Refused, //
+    }, //
 };
 
 /// The registers of a call, as the SMC calling convention has them: the function and its arguments
@@ -32,4 +40,32 @@ pub trait FirmwareTransport<'a>: Send + Sync {
     ///
     /// [`Refusal::Memory`].
     fn granule(&self) -> Result<Granule<'a>, Refusal>;
+}
+
+/// What no status of the firmware says: bits 63:32 of `tsm_code` on every architecture.
+pub fn detail(class: DetailClass, value: u16) -> Refused {
+    Refused::by_firmware(Detail { class, value }.raw() << 32)
+}
+
+/// No result of the firmware, but of the way to it, or of the host.
+pub fn fault(fault: TransportFault) -> Refused {
+    detail(DetailClass::Transport, fault as u16)
+}
+
+/// The firmware was not reached in time.
+pub fn unreached(why: Refusal) -> Refused {
+    match why {
+        Refusal::Firmware => fault(TransportFault::NoAnswer),
+        _ => why.into(),
+    }
+}
+
+/// The firmware said something that makes no sense.
+pub fn nonsense() -> Refused {
+    fault(TransportFault::Malformed)
+}
+
+/// The stream of a device has its keys and is not secure.
+pub fn insecure() -> Refused {
+    fault(TransportFault::Insecure)
 }

@@ -6,15 +6,15 @@
 //! answer, until the RMM has what it wants. What the RMM wants kept of the messages, for the guest
 //! to examine, is collected on the way, and put into the evidence when all of it went well.
 
-use crate::rmm::{
-    nonsense,
-    Rmm, //
-};
+use crate::rmm::Rmm;
 use core::mem::size_of;
 use kernel::prelude::*;
 use pci_tsm::{
     patience::Patience,
-    transport::FirmwareTransport, //
+    transport::{
+        nonsense,
+        FirmwareTransport, //
+    }, //
 };
 use tsm_core::evidence::Evidence;
 use tsm_sys::{

@@ -8,7 +8,6 @@ use crate::{
         Halt,
         Party, //
     },
-    rmm::nonsense,
     stream::Stream,
     vdev::Vdev,
     Cca, //
@@ -25,7 +24,10 @@ use pci_tsm::{
         TdiIdentity, //
     },
     patience::Patience,
-    transport::FirmwareTransport, //
+    transport::{
+        nonsense,
+        FirmwareTransport, //
+    }, //
 };
 use tsm_core::evidence::Evidence;
 use tsm_sys::{

@@ -10,17 +10,14 @@ use kernel::prelude::*;
 use pci_tsm::{
     patience::Patience,
     transport::{
+        nonsense,
+        unreached,
         FirmwareTransport,
         Registers, //
     },
 };
 use tsm_sys::granule::Granule;
 use tsm_wire::{
-    detail::{
-        Detail,
-        DetailClass,
-        TransportFault, //
-    },
     mailbox::X_COUNT,
     refusal::{
         Refusal,
@@ -45,23 +42,6 @@ fn tsm_code(x0: u64, detail: u64) -> u64 {
     (x0 & 0xffff) | detail << 32
 }
 
-/// No result of the RMM, but of the way to it.
-fn transport_code(fault: TransportFault) -> u64 {
-    let detail = Detail {
-        class: DetailClass::Transport,
-        value: fault as u16,
-    };
-    tsm_code(0, detail.raw())
-}
-
-/// The RMM was not reached in time.
-fn unreached(why: Refusal) -> Refused {
-    match why {
-        Refusal::Firmware => Refused::by_firmware(transport_code(TransportFault::NoAnswer)),
-        _ => why.into(),
-    }
-}
-
 /// The RMM returned a failure. `X1` is a detail of communications only; of other calls it may be an
 /// address, which is nobody's business.
 fn returned(fid: Fid, x0: u64, x1: u64) -> Refused {
@@ -70,16 +50,6 @@ fn returned(fid: Fid, x0: u64, x1: u64) -> Refused {
         _ => 0,
     };
     Refused::by_firmware(tsm_code(x0, detail))
-}
-
-/// The RMM said something that makes no sense.
-pub(crate) fn nonsense() -> Refused {
-    Refused::by_firmware(transport_code(TransportFault::Malformed))
-}
-
-/// The stream of a device has its keys and is not secure.
-pub(crate) fn insecure() -> Refused {
-    Refused::by_firmware(transport_code(TransportFault::Insecure))
 }
 
 /// Is that what the RMM said?

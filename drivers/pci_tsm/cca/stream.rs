@@ -7,11 +7,7 @@ use crate::{
         Halt,
         Party, //
     },
-    pdev::Pdev,
-    rmm::{
-        insecure,
-        nonsense, //
-    },
+    pdev::Pdev, //
 };
 use kernel::{
     pci,
@@ -20,7 +16,11 @@ use kernel::{
 use pci_tsm::{
     ide_stream::IdeStream,
     patience::Patience,
-    transport::FirmwareTransport, //
+    transport::{
+        insecure,
+        nonsense,
+        FirmwareTransport, //
+    }, //
 };
 use tsm_wire::{
     refusal::Refused,

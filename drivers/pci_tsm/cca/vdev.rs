@@ -7,7 +7,6 @@ use crate::{
     pdev::Pdev,
     rmm::{
         is_status,
-        nonsense,
         Rmm, //
     }, //
 };
@@ -22,7 +21,10 @@ use pci_tsm::{
         TdiIdentity, //
     },
     patience::Patience,
-    transport::FirmwareTransport, //
+    transport::{
+        nonsense,
+        FirmwareTransport, //
+    }, //
 };
 use tsm_core::evidence::Evidence;
 use tsm_sys::{

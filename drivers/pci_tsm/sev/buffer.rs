@@ -4,17 +4,17 @@
 
 use crate::{
     host::Host,
-    psp::{
-        nonsense,
-        Psp, //
-    }, //
+    psp::Psp, //
 };
 use core::mem::{
     offset_of,
     size_of, //
 };
 use kernel::prelude::*;
-use pci_tsm::patience::Patience;
+use pci_tsm::{
+    patience::Patience,
+    transport::nonsense, //
+};
 use tsm_sys::granule::Granule;
 use tsm_wire::{
     refusal::{

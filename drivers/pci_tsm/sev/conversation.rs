@@ -12,15 +12,15 @@ use crate::{
         Owner, //
     },
     host::Host,
-    psp::{
-        nonsense,
-        Psp, //
-    },
+    psp::Psp,
     vca::Vca, //
 };
 use core::mem::size_of;
 use kernel::prelude::*;
-use pci_tsm::patience::Patience;
+use pci_tsm::{
+    patience::Patience,
+    transport::nonsense, //
+};
 use tsm_core::evidence::Evidence;
 use tsm_sys::doe::{
     Doe,

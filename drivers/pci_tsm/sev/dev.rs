@@ -12,11 +12,7 @@ use crate::{
         Talk, //
     },
     host::Host,
-    psp::{
-        insecure,
-        is_status,
-        nonsense, //
-    },
+    psp::is_status,
     tdi::Tdi,
     Sev, //
 };
@@ -33,7 +29,11 @@ use pci_tsm::{
         LinkDsm,
         TdiIdentity, //
     },
-    patience::Patience, //
+    patience::Patience,
+    transport::{
+        insecure,
+        nonsense, //
+    }, //
 };
 use tsm_core::evidence::Evidence;
 use tsm_sys::{

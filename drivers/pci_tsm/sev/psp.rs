@@ -9,14 +9,17 @@ use kernel::{
     prelude::*,
     sync::Mutex, //
 };
-use pci_tsm::patience::Patience;
+use pci_tsm::{
+    patience::Patience,
+    transport::{
+        fault,
+        nonsense,
+        unreached, //
+    }, //
+};
 use tsm_sys::granule::Granule;
 use tsm_wire::{
-    detail::{
-        Detail,
-        DetailClass,
-        TransportFault, //
-    },
+    detail::TransportFault,
     mailbox::X_COUNT,
     refusal::{
         Refusal,
@@ -60,36 +63,9 @@ fn tsm_code(status: u64, detail: u64) -> u64 {
     (status & 0xffff_ffff) | detail << 32
 }
 
-/// No result of the PSP, but of the way to it, or of the host.
-fn transport_code(fault: TransportFault) -> u64 {
-    let detail = Detail {
-        class: DetailClass::Transport,
-        value: fault as u16,
-    };
-    tsm_code(0, detail.raw())
-}
-
-/// The PSP was not reached in time.
-fn unreached(why: Refusal) -> Refused {
-    match why {
-        Refusal::Firmware => Refused::by_firmware(transport_code(TransportFault::NoAnswer)),
-        _ => why.into(),
-    }
-}
-
-/// The PSP said something that makes no sense.
-pub(crate) fn nonsense() -> Refused {
-    Refused::by_firmware(transport_code(TransportFault::Malformed))
-}
-
-/// The stream of a device has its keys and is not secure.
-pub(crate) fn insecure() -> Refused {
-    Refused::by_firmware(transport_code(TransportFault::Insecure))
-}
-
 /// A page, or an address of the guest, is in the guest already.
 pub(crate) fn occupied() -> Refused {
-    Refused::by_firmware(transport_code(TransportFault::Occupied))
+    fault(TransportFault::Occupied)
 }
 
 /// What the PSP says to a command.

@@ -12,7 +12,6 @@ use crate::{
     host::Host,
     psp::{
         is_status,
-        nonsense,
         occupied,
         Psp, //
     }, //
@@ -25,7 +24,8 @@ use pci_tsm::{
         LinkTdi,
         TdiIdentity, //
     },
-    patience::Patience, //
+    patience::Patience,
+    transport::nonsense, //
 };
 use tsm_core::evidence::Evidence;
 use tsm_wire::{

@@ -9,7 +9,6 @@ use crate::{
         Courier, //
     },
     module::{
-        nonsense,
         result,
         Module, //
     }, //
@@ -18,6 +17,7 @@ use kernel::prelude::*;
 use pci_tsm::{
     patience::Patience,
     transport::{
+        nonsense,
         FirmwareTransport,
         Registers, //
     }, //

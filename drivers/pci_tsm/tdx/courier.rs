@@ -7,7 +7,6 @@
 //! there is none, so that the next request is not refused for the sake of this one.
 
 use crate::module::{
-    nonsense,
     result,
     unanswered,
     Module, //
@@ -17,6 +16,7 @@ use kernel::prelude::*;
 use pci_tsm::{
     patience::Patience,
     transport::{
+        nonsense,
         FirmwareTransport,
         Registers, //
     }, //

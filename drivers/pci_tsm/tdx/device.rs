@@ -7,7 +7,6 @@ use crate::{
     courier::Courier,
     devif::Devif,
     module::{
-        nonsense,
         other_device,
         result, //
     },
@@ -34,6 +33,7 @@ use pci_tsm::{
     },
     patience::Patience,
     transport::{
+        nonsense,
         FirmwareTransport,
         Registers, //
     }, //

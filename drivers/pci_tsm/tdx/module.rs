@@ -10,6 +10,9 @@ use kernel::prelude::*;
 use pci_tsm::{
     patience::Patience,
     transport::{
+        detail,
+        fault,
+        unreached,
         FirmwareTransport,
         Registers, //
     },
@@ -18,7 +21,6 @@ use tsm_sys::granule::Granule;
 use tsm_wire::{
     detail::{
         AuthenticationFault,
-        Detail,
         DetailClass,
         TransportFault, //
     },
@@ -50,48 +52,25 @@ const BUSY_MS: u32 = 5;
 /// Most pages that a TDCS may have (`MAX_NUM_TDCS_PAGES` of the module is 9).
 const TDCS_PAGES_MAX: u64 = 16;
 
-/// What no completion status says, in the upper half of `tsm_code`: those have bit 63 set.
-fn detail_code(class: DetailClass, value: u16) -> Refused {
-    Refused::by_firmware(Detail { class, value }.raw() << 32)
-}
-
-/// The module said something that makes no sense.
-pub(crate) fn nonsense() -> Refused {
-    detail_code(DetailClass::Transport, TransportFault::Malformed as u16)
-}
-
 /// A device did not answer, and the module does not say more than that an answer is missing.
 pub(crate) fn unanswered() -> Refused {
-    detail_code(DetailClass::Transport, TransportFault::NoAnswer as u16)
-}
-
-/// The stream of a device has its keys and is not secure.
-pub(crate) fn insecure() -> Refused {
-    detail_code(DetailClass::Transport, TransportFault::Insecure as u16)
+    fault(TransportFault::NoAnswer)
 }
 
 /// A device answered TDISP_ERROR, which is an answer like others to the module.
 pub(crate) fn tdisp_error(error: u32) -> Refused {
-    detail_code(DetailClass::Tdisp, error as u16)
+    detail(DetailClass::Tdisp, error as u16)
 }
 
 /// A device says that an interface is in a state that it should not be in.
 pub(crate) fn wrong_state(state: u16) -> Refused {
-    detail_code(DetailClass::WrongState, state)
+    detail(DetailClass::WrongState, state)
 }
 
 /// After a session was lost the device showed other certificates than before.
 pub(crate) fn other_device() -> Refused {
     let fault = AuthenticationFault::OtherDevice;
-    detail_code(DetailClass::Authentication, fault as u16)
-}
-
-/// The module was not reached in time.
-fn unreached(why: Refusal) -> Refused {
-    match why {
-        Refusal::Firmware => unanswered(),
-        _ => why.into(),
-    }
+    detail(DetailClass::Authentication, fault as u16)
 }
 
 /// The status that the module refused something with.

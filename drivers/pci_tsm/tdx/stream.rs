@@ -10,7 +10,6 @@ use crate::{
     courier::Courier,
     device::Device,
     module::{
-        insecure,
         status,
         Module, //
     }, //
@@ -22,7 +21,10 @@ use kernel::{
 use pci_tsm::{
     ide_stream::IdeStream,
     patience::Patience,
-    transport::FirmwareTransport, //
+    transport::{
+        insecure,
+        FirmwareTransport, //
+    }, //
 };
 use tsm_sys::granule::Granule;
 use tsm_wire::{

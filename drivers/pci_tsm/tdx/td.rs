@@ -7,10 +7,7 @@
 //! tell whose a device interface is.
 
 use crate::{
-    module::{
-        nonsense,
-        Module, //
-    },
+    module::Module,
     numbers::Numbers, //
 };
 use kernel::prelude::*;
@@ -20,7 +17,10 @@ use pci_tsm::{
         Share,
         Shared, //
     },
-    transport::FirmwareTransport, //
+    transport::{
+        nonsense,
+        FirmwareTransport, //
+    }, //
 };
 use tsm_sys::granule::Granule;
 use tsm_wire::{

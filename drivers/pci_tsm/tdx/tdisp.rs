@@ -9,7 +9,6 @@ use crate::{
         Device, //
     },
     module::{
-        nonsense,
         result,
         tdisp_error,
         wrong_state, //
@@ -18,7 +17,10 @@ use crate::{
 use kernel::prelude::*;
 use pci_tsm::{
     patience::Patience,
-    transport::FirmwareTransport, //
+    transport::{
+        nonsense,
+        FirmwareTransport, //
+    }, //
 };
 use tsm_core::evidence::Evidence;
 use tsm_wire::{
