@@ -28,6 +28,7 @@ mod procedure;
 mod row;
 mod table;
 mod trace;
+mod tracefs;
 
 use anyhow::{ensure, Context};
 use clap::Parser;
