@@ -5,6 +5,7 @@
 use anyhow::{bail, Context};
 use std::{
     fs::{self, File, OpenOptions},
+    io::Write,
     os::unix::fs::FileExt,
     path::PathBuf,
 };
@@ -17,6 +18,7 @@ const BUFFER_KIB: u32 = 16 * 1024;
 pub(crate) struct Tracefs {
     directory: PathBuf,
     switch: File,
+    marker: File,
 }
 
 impl Tracefs {
@@ -27,11 +29,16 @@ impl Tracefs {
             rustix::mount::mount("tracefs", &directory, "tracefs", none, None)
                 .with_context(|| format!("mounting tracefs at {TRACEFS}"))?;
         }
-        let switch = OpenOptions::new()
-            .write(true)
-            .open(directory.join("tracing_on"))
-            .context("opening tracing_on")?;
-        let tracefs = Tracefs { directory, switch };
+        let file = |name: &str| {
+            let file = OpenOptions::new().write(true).open(directory.join(name));
+            file.with_context(|| format!("opening {name}"))
+        };
+        let (switch, marker) = (file("tracing_on")?, file("trace_marker")?);
+        let tracefs = Tracefs {
+            directory,
+            switch,
+            marker,
+        };
         tracefs.switch(false)?;
         tracefs.write("current_tracer", "nop")?;
         tracefs.write("buffer_size_kb", &BUFFER_KIB.to_string())?;
@@ -50,6 +57,14 @@ impl Tracefs {
         let path = self.directory.join("trace");
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         Ok((result?, text))
+    }
+
+    /// Puts a line into what is recorded: an event `tracing_mark_write` with this text.
+    pub(crate) fn mark(&self, text: &str) -> anyhow::Result<()> {
+        // through a file that is open already, as the switch
+        (&self.marker)
+            .write_all(text.as_bytes())
+            .context("writing trace_marker")
     }
 
     /// Writes to one of its files, whose earlier content goes.
