@@ -7,7 +7,7 @@
 //! to examine, is collected on the way, and put into the evidence when all of it went well.
 
 use crate::rmm::Rmm;
-use core::mem::size_of;
+use core::mem::offset_of;
 use kernel::prelude::*;
 use pci_tsm::{
     patience::Patience,
@@ -35,6 +35,7 @@ use tsm_wire::{
     },
     rmi::{
         CommStatus,
+        DevCommData,
         DevCommEnter,
         DevCommExit,
         ExitFlags,
@@ -44,7 +45,7 @@ use tsm_wire::{
     }, //
 };
 use zerocopy::{
-    FromBytes,
+    FromZeros,
     IntoBytes, //
 };
 
@@ -53,7 +54,10 @@ const MESSAGES_MAX: usize = 16 * 1024;
 /// Microseconds that the RMM may have us wait before a message; an operation has not much more.
 const DELAY_MAX_US: u64 = 5_000_000;
 /// Offset of `RmiDevCommExit` in `RmiDevCommData`.
-const EXIT: usize = 0x800;
+const EXIT: usize = offset_of!(DevCommData, exit);
+/// Bytes of `RmiDevCommEnter` and of `RmiDevCommExit` that have a meaning.
+const ENTER_LEN: usize = offset_of!(DevCommEnter, reserved);
+const EXIT_LEN: usize = offset_of!(DevCommExit, reserved);
 
 /// The host's side of the communication with one device.
 pub(crate) struct Communication<'a, 'f> {
@@ -62,8 +66,10 @@ pub(crate) struct Communication<'a, 'f> {
     data: Granule<'f>,
     request: Granule<'f>,
     response: Granule<'f>,
-    /// What DOE reads from and writes to.
-    message: KVec<u8>,
+    /// What DOE reads from.
+    outgoing: KVec<u8>,
+    /// What DOE writes to.
+    incoming: KVec<u8>,
 }
 
 /// Whose communication it is: which call carries it on, and with which arguments before the page.
@@ -94,12 +100,14 @@ impl<'a, 'f> Communication<'a, 'f> {
         doe: Doe<'a>,
         rmm: &Rmm<'f, T>,
     ) -> Result<Self, Refused> {
+        let buffer = || KVec::from_elem(0, GRANULE_SIZE, GFP_KERNEL).map_err(|_| Refusal::Memory);
         Ok(Communication {
             doe,
             data: rmm.granule()?,
             request: rmm.granule()?,
             response: rmm.granule()?,
-            message: KVec::from_elem(0, GRANULE_SIZE, GFP_KERNEL).map_err(|_| Refusal::Memory)?,
+            outgoing: buffer()?,
+            incoming: buffer()?,
         })
     }
 
@@ -186,7 +194,9 @@ impl<'a, 'f> Communication<'a, 'f> {
             reserved: [0; 0xe0],
         };
         let outside = |_| nonsense();
-        self.data.write(0, enter.as_bytes()).map_err(outside)?;
+        // after that is what nobody writes to: zeroes
+        let enter = enter.as_bytes().get(..ENTER_LEN).ok_or(nonsense())?;
+        self.data.write(0, enter).map_err(outside)?;
         let data = self.data.bus_address();
         match party {
             Party::Pdev([pdev]) => rmm.call(patience, Fid::PdevCommunicate, &[pdev, data])?,
@@ -195,9 +205,11 @@ impl<'a, 'f> Communication<'a, 'f> {
             }
         };
         // once, and only the copy is looked at
-        let mut exit = [0; size_of::<DevCommExit>()];
-        self.data.read(EXIT, &mut exit).map_err(outside)?;
-        DevCommExit::read_from_bytes(&exit).map_err(|_| nonsense())
+        let mut exit = DevCommExit::new_zeroed();
+        let told = exit.as_mut_bytes().get_mut(..EXIT_LEN);
+        let told = told.ok_or(nonsense())?;
+        self.data.read(EXIT, told).map_err(outside)?;
+        Ok(exit)
     }
 
     /// Sends the request. Returns how many bytes the answer has, if there is one.
@@ -209,28 +221,13 @@ impl<'a, 'f> Communication<'a, 'f> {
             Err(_) => return Err(nonsense()),
         };
         let len = usize::try_from(exit.req_len).map_err(|_| nonsense())?;
-        let mut request = [0; GRANULE_SIZE / 8];
-        let small = request.get_mut(..len);
-        let answer = match small {
-            // the usual case needs no second buffer
-            Some(request) => {
-                self.request.read(0, request).map_err(outside)?;
-                self.doe.exchange(kind, request, &mut self.message)
-            }
-            None => {
-                let mut request = KVec::from_elem(0, len.min(GRANULE_SIZE), GFP_KERNEL)
-                    .map_err(|_| Refusal::Memory)?;
-                if request.len() != len {
-                    return Err(nonsense());
-                }
-                self.request.read(0, &mut request).map_err(outside)?;
-                self.doe.exchange(kind, &request, &mut self.message)
-            }
-        };
+        let request = self.outgoing.get_mut(..len).ok_or(nonsense())?;
+        self.request.read(0, request).map_err(outside)?;
+        let answer = self.doe.exchange(kind, request, &mut self.incoming);
         let Ok(len) = answer else {
             return Ok(None);
         };
-        let answer = self.message.get(..len).ok_or(nonsense())?;
+        let answer = self.incoming.get(..len).ok_or(nonsense())?;
         self.response.write(0, answer).map_err(outside)?;
         Ok(Some(len as u64))
     }

@@ -71,7 +71,9 @@ pub(crate) enum Category {
 pub(crate) struct Desk<'a, 'f> {
     pub(crate) communication: Communication<'a, 'f>,
     /// Parameters of a call.
-    pub(crate) params: Granule<'f>,
+    params: Granule<'f>,
+    /// How many bytes of them may not be zero.
+    filled: usize,
 }
 
 /// A PDEV.
@@ -101,6 +103,7 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Pdev<'a, 'f, T> {
         let desk = Desk {
             communication: Communication::new(doe, rmm)?,
             params: rmm.granule()?,
+            filled: 0,
         };
         let desk = KBox::pin_init(new_mutex!(desk, "Pdev::desk"), GFP_KERNEL);
         let scrap = Evidence::boxed();
@@ -185,10 +188,19 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Pdev<'a, 'f, T> {
         Err(nonsense())
     }
 
-    /// Fills the page of parameters, and gives its address.
+    /// Fills the page of parameters, of which the rest is zero, and gives its address.
     pub(crate) fn with_params(&self, params: &[u8]) -> Result<u64, Refused> {
         let mut desk = self.desk.lock();
         desk.params.write(0, params).map_err(|_| nonsense())?;
+        // longer ones were there before
+        let zeroes = [0; 256];
+        let mut at = params.len();
+        while let Some(left @ 1..) = desk.filled.checked_sub(at) {
+            let rest = zeroes.get(..left.min(zeroes.len())).ok_or(nonsense())?;
+            desk.params.write(at, rest).map_err(|_| nonsense())?;
+            at += rest.len();
+        }
+        desk.filled = params.len();
         Ok(desk.params.bus_address())
     }
 

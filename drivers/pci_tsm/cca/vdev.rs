@@ -10,6 +10,7 @@ use crate::{
         Rmm, //
     }, //
 };
+use core::mem::offset_of;
 use kernel::{
     pci,
     prelude::*, //
@@ -135,7 +136,9 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
             addr_range,
             reserved2: [0; 0xd80],
         };
-        let params = self.pdev.with_params(params.as_bytes())?;
+        let used = offset_of!(VdevParams, reserved2);
+        let used = params.as_bytes().get(..used).ok_or(nonsense())?;
+        let params = self.pdev.with_params(used)?;
         let [rd, pdev, vdev] = self.names();
         // whatever comes back: it may be that the answer alone was lost
         self.created = true;
@@ -282,7 +285,9 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Vdev<'t, 'a, 'f, T> {
             nonce: nonce.unwrap_or_default(),
             reserved1: [0; 0xee0],
         };
-        let params = self.pdev.with_params(params.as_bytes())?;
+        let used = offset_of!(VdevMeasureParams, reserved1);
+        let used = params.as_bytes().get(..used).ok_or(nonsense())?;
+        let params = self.pdev.with_params(used)?;
         let [rd, pdev, vdev] = self.names();
         self.rmm().call(
             patience,
@@ -417,10 +422,13 @@ impl<'f, T: FirmwareTransport<'f>> Drop for Vdev<'_, '_, 'f, T> {
 
 /// The memory BARs of a function, ascending, and how many there are.
 fn device_memory(function: &pci::Device) -> ([AddrRange; ADDR_RANGE_MAX], u64) {
+    let bars: [_; bar::BARS as usize] =
+        core::array::from_fn(|i| bar::memory_bar(function, i as i32));
     // the RMM has whole granules
     let next_after = |last: u64| {
-        (0..bar::BARS)
-            .filter_map(|i| bar::memory_bar(function, i))
+        bars.iter()
+            .flatten()
+            .copied()
             .filter(|(base, len)| (base | len) & (GRANULE_SIZE as u64 - 1) == 0 && *base > last)
             .min()
     };

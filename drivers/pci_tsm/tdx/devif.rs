@@ -82,6 +82,8 @@ pub(crate) struct Devif<'t, 'a, 'f, T: FirmwareTransport<'f>> {
     created: bool,
     /// The device may have a way to the memory of the TD, or the beginning of one.
     dma: bool,
+    /// It was locked, and not unlocked since then.
+    locked: bool,
     /// Sessions that were lost before it was locked.
     lost: u32,
     /// MMIO that is in the TD.
@@ -108,6 +110,7 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
             pages: None,
             created: false,
             dma: false,
+            locked: false,
             lost: 0,
             mapped: KVec::new(),
         };
@@ -166,6 +169,7 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
             self.validate(patience)?;
             self.interface.report(evidence, patience)
         });
+        self.locked = locked.is_ok();
         if locked.is_err() {
             let mut undo = patience.undo();
             // as long as no message was sent the device is as it was
@@ -233,6 +237,7 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
     /// Unlocks it, and takes the way to the memory and the MMIO of the TD away.
     fn unlock(&mut self, patience: &mut Patience) -> Result<(), Refused> {
         self.stop(patience)?;
+        self.locked = false;
         self.clear(patience)
     }
 
@@ -316,11 +321,16 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
         let function = [self.interface.function];
         for left in (0..UNBIND_ATTEMPTS).rev() {
             let mut patience = *patience;
-            let unlocked = match self.interface.state(&mut patience) {
-                Ok(TdispState::Unlocked) => true,
-                // it was never made, or is removed already
-                Err(refused) if status(&refused) == Some(Status::DevifmtNotPresent) => return,
-                _ => self.stop(&mut patience).is_ok(),
+            let unlocked = if core::mem::take(&mut self.locked) {
+                // no need to ask what it is
+                self.stop(&mut patience).is_ok()
+            } else {
+                match self.interface.state(&mut patience) {
+                    Ok(TdispState::Unlocked) => true,
+                    // it was never made, or is removed already
+                    Err(refused) if status(&refused) == Some(Status::DevifmtNotPresent) => return,
+                    _ => self.stop(&mut patience).is_ok(),
+                }
             };
             if !unlocked && left != 0 {
                 continue;

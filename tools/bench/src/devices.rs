@@ -19,7 +19,7 @@ const KNOB: &str = "measurement-bytes";
 /// Bytes in the measurements, more than the longest read that is counted.
 const MEASUREMENT: u64 = 68 * 1024;
 const READ_LONG: usize = 64 * 1024;
-const READ_SHORT: usize = 4 * 1024;
+pub(crate) const READ_SHORT: usize = 4 * 1024;
 /// A TDI of each of them at once.
 const FUNCTIONS: u8 = 3;
 
@@ -64,7 +64,7 @@ fn connect(
     }
 }
 
-fn first(arguments: &Arguments) -> anyhow::Result<PciFunction> {
+pub(crate) fn first(arguments: &Arguments) -> anyhow::Result<PciFunction> {
     match arguments.function {
         Some(bdf) => Ok(PciFunction::open(bdf)?),
         None => PciFunction::all()?
@@ -75,6 +75,14 @@ fn first(arguments: &Arguments) -> anyhow::Result<PciFunction> {
 }
 
 fn connected(arguments: &Arguments, plan: Plan, first: &PciFunction) -> anyhow::Result<Measured> {
+    taken(first, |functions| assigned(arguments, plan, functions))
+}
+
+/// Does something with function 0 and its siblings while vfio-pci has them.
+pub(crate) fn taken<T>(
+    first: &PciFunction,
+    work: impl FnOnce(&[PciFunction]) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let functions: Vec<PciFunction> = (0..FUNCTIONS)
         .filter_map(|function| first.bdf().sibling(function))
         .filter_map(|bdf| PciFunction::open(bdf).ok())
@@ -82,14 +90,18 @@ fn connected(arguments: &Arguments, plan: Plan, first: &PciFunction) -> anyhow::
     for function in &functions {
         function.take()?;
     }
-    let measured = taken(arguments, plan, &functions);
+    let done = work(&functions);
     for function in &functions {
         function.give_back()?;
     }
-    measured
+    done
 }
 
-fn taken(arguments: &Arguments, plan: Plan, functions: &[PciFunction]) -> anyhow::Result<Measured> {
+fn assigned(
+    arguments: &Arguments,
+    plan: Plan,
+    functions: &[PciFunction],
+) -> anyhow::Result<Measured> {
     let vm = Vm::new()?;
     let assignments = functions
         .iter()
@@ -155,7 +167,7 @@ fn rows(
 }
 
 /// Binds the TDI while the device has measurements that are longer than what is read of them.
-fn long_measurements(arguments: &Arguments, tdi: Vdevice<'_>) -> anyhow::Result<()> {
+pub(crate) fn long_measurements(arguments: &Arguments, tdi: Vdevice<'_>) -> anyhow::Result<()> {
     let mut control = ControlLine::open(&arguments.control)?;
     control.set(KNOB, MEASUREMENT)?;
     let bound = tdi.bind().context("bind").and_then(|()| {

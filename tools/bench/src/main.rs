@@ -18,16 +18,21 @@
     )
 )]
 
+mod architecture;
 mod calls;
+mod comparison;
 mod count;
 mod devices;
+mod firmware;
 mod meminfo;
 mod memory;
 mod outcome;
 mod procedure;
 mod row;
+mod stopwatch;
 mod table;
 mod trace;
+mod tracefs;
 
 use anyhow::{ensure, Context};
 use clap::Parser;
@@ -140,6 +145,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Outcome> {
             (Err(anyhow::Error::msg(format!("{error:#}"))), Err(error))
         }
     };
+    let architectures = architecture::measure(arguments, plan);
     drop(iommufd);
     loaded.unload()?;
 
@@ -150,6 +156,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Outcome> {
         empty,
         rows: rows.into_iter().map(|row| row.against(&empty)).collect(),
         procedures: procedures.into(),
+        comparisons: architectures.into(),
         memory: memory.into(),
     })
 }

@@ -3,6 +3,7 @@
 //! All that was measured.
 
 use crate::{
+    comparison::Comparisons,
     count::{Count, Plan},
     memory::TdiMemory,
     procedure::Procedure,
@@ -23,6 +24,7 @@ pub(crate) struct Outcome {
     pub(crate) empty: Count,
     pub(crate) rows: Vec<Figure>,
     pub(crate) procedures: Procedures,
+    pub(crate) comparisons: Comparisons,
     pub(crate) memory: Memory,
 }
 
@@ -77,14 +79,20 @@ impl Outcome {
     /// Figures that could not be measured.
     pub(crate) fn failures(&self) -> usize {
         let rows = self.rows.iter().filter(|row| row.error.is_some()).count();
-        let errors = [&self.procedures.error, &self.memory.error];
+        let errors = [
+            &self.procedures.error,
+            &self.comparisons.error,
+            &self.memory.error,
+        ];
         rows + errors.into_iter().flatten().count()
     }
 
     /// Figures beyond their budget.
     pub(crate) fn overs(&self) -> usize {
         let rows = self.rows.iter().map(|row| row.ok);
-        rows.chain([self.memory.ok])
+        let compared = self.comparisons.rows.iter().map(|row| row.ok);
+        rows.chain(compared)
+            .chain([self.memory.ok])
             .filter(|ok| *ok == Some(false))
             .count()
     }

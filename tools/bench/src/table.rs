@@ -3,6 +3,8 @@
 //! The table for a reader.
 
 use crate::{
+    architecture::Cost,
+    comparison::{Comparison, Comparisons},
     outcome::{Memory, Outcome, Procedures},
     row::Figure,
 };
@@ -19,6 +21,7 @@ pub(crate) fn print(out: &mut impl Write, outcome: &Outcome, sites: bool) -> io:
         empty,
         rows,
         procedures,
+        comparisons,
         memory,
     } = outcome;
     writeln!(
@@ -50,6 +53,7 @@ pub(crate) fn print(out: &mut impl Write, outcome: &Outcome, sites: bool) -> io:
     }
     writeln!(out)?;
     print_procedures(out, procedures)?;
+    print_comparisons(out, comparisons)?;
     print_memory(out, memory, sites)?;
     match (outcome.failures(), outcome.overs()) {
         (0, 0) => writeln!(out, "all budgets met"),
@@ -92,6 +96,59 @@ fn print_procedures(out: &mut impl Write, procedures: &Procedures) -> io::Result
         writeln!(out, "    not measured: {error}")?;
     }
     writeln!(out)
+}
+
+fn print_comparisons(out: &mut impl Write, comparisons: &Comparisons) -> io::Result<()> {
+    let head = "host instructions, outside of firmware";
+    write!(out, "{head:<38}")?;
+    for name in &comparisons.names {
+        write!(out, " {name:>9}")?;
+    }
+    writeln!(out, " {:>7} {:>8}", "ratio", "at most")?;
+    for row in &comparisons.rows {
+        print_comparison(out, row, comparisons.budget)?;
+    }
+    if let Some(error) = &comparisons.error {
+        writeln!(out, "    not measured: {error}")?;
+    }
+    writeln!(out)
+}
+
+fn print_comparison(out: &mut impl Write, row: &Comparison, budget: f64) -> io::Result<()> {
+    let ratio = |ratio: Option<f64>| ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
+    numbers(out, row, row.call, |cost| cost.host)?;
+    let verdict = verdict(row.ok);
+    writeln!(out, " {:>7} {budget:>8.2}  {verdict}", ratio(row.ratio))?;
+    if row.costs.iter().all(|cost| cost.calls == 0) {
+        return Ok(());
+    }
+    numbers(out, row, "    calls into the firmware", |cost| {
+        cost.calls as f64
+    })?;
+    writeln!(out)?;
+    numbers(out, row, "    instructions in them", |cost| cost.in_calls)?;
+    writeln!(out)?;
+    numbers(out, row, "    messages to the device", |cost| {
+        cost.round_trips as f64
+    })?;
+    writeln!(out)?;
+    numbers(out, row, "    of the host, for each message", |cost| {
+        cost.of_a_message().unwrap_or(f64::NAN)
+    })?;
+    writeln!(out, " {:>7}", ratio(row.ratio_of_messages))
+}
+
+fn numbers(
+    out: &mut impl Write,
+    row: &Comparison,
+    name: &str,
+    number: fn(&Cost) -> f64,
+) -> io::Result<()> {
+    write!(out, "{name:<38}")?;
+    for cost in &row.costs {
+        write!(out, " {:>9.0}", number(cost))?;
+    }
+    Ok(())
 }
 
 fn print_memory(out: &mut impl Write, memory: &Memory, sites: bool) -> io::Result<()> {
@@ -140,6 +197,7 @@ fn verdict(ok: Option<bool>) -> &'static str {
 mod tests {
     use super::*;
     use crate::{
+        architecture::Architecture,
         count::{Count, Plan},
         row::{Row, BUDGETS},
     };
@@ -149,6 +207,25 @@ mod tests {
             best,
             median: best,
             spread: 0.1,
+        }
+    }
+
+    fn architecture(name: &'static str, times: f64) -> Architecture {
+        let cost = |round_trips: u64| Cost {
+            host: 10_000.0 * round_trips as f64 * times,
+            in_calls: 300.0,
+            calls: round_trips,
+            round_trips,
+        };
+        Architecture {
+            name,
+            bind: cost(7),
+            run: Cost {
+                host: 20_000.0,
+                ..cost(2)
+            },
+            unbind: cost(0),
+            read_4k: cost(0),
         }
     }
 
@@ -169,6 +246,7 @@ mod tests {
             empty,
             rows: rows.into_iter().map(|row| row.against(&empty)).collect(),
             procedures: Err(anyhow::anyhow!("no TSM")).into(),
+            comparisons: Ok(vec![architecture("CCA", 1.0), architecture("SEV", 1.3)]).into(),
             memory: Err(anyhow::anyhow!("no TSM")).into(),
         };
         let mut out = Vec::new();
@@ -178,6 +256,16 @@ mod tests {
         assert!(row("other iommufd ioctl").ends_with("1.00  ok"), "{text}");
         assert!(row("REQ, id unknown").ends_with("1.17  over"), "{text}");
         assert!(row("BIND").ends_with("not measured"), "{text}");
-        assert!(text.ends_with("1 over budget, 3 not measured\n"), "{text}");
+        assert!(
+            row("bind  ").ends_with("70000     91000    1.30     1.20  over"),
+            "{text}"
+        );
+        assert!(row("run  ").ends_with("1.00     1.20  ok"), "{text}");
+        assert!(
+            row("    of the host").ends_with("10000     13000    1.30"),
+            "{text}"
+        );
+        assert!(row("unbind  ").ends_with("not measured"), "{text}");
+        assert!(text.ends_with("2 over budget, 3 not measured\n"), "{text}");
     }
 }
