@@ -9,3 +9,4 @@ pub mod monitor;
 mod monitor_host;
 pub mod psp;
 mod psp_host;
+pub mod tdx;
