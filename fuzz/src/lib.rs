@@ -71,6 +71,7 @@ targets! {
     tsm_emu_doe: tsm_emu::doe;
     tsm_emu_monitor: tsm_emu::monitor;
     tsm_emu_psp: tsm_emu::psp;
+    tsm_emu_tdx: tsm_emu::tdx;
     tsm_wire_block: tsm_wire::block;
     tsm_wire_request: tsm_wire::request;
 }

@@ -22,4 +22,4 @@ pub(crate) fn is_padded(bytes: &[u8], answer: &[u8]) -> bool {
 }
 
 /// ERROR.
-const ERROR: u8 = 0x7f;
+pub(crate) const ERROR: u8 = 0x7f;

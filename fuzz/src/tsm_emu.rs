@@ -4,6 +4,9 @@
 
 pub mod doe;
 mod host;
+mod memory;
 pub mod monitor;
+mod monitor_host;
 pub mod psp;
 mod psp_host;
+pub mod tdx;

@@ -4,15 +4,16 @@
 //! carry: objects and granules stay what the host was told that they are, memory that the host gave
 //! away is not touched, and no TDI is locked or run on the word of anybody but the device.
 
-use super::host::{bar_address, page, template, Host, PAGE};
+use super::host::{bar_address, passed_on, Host};
+use super::memory::{page, PAGE};
+use super::monitor_host::template;
 use crate::{seeds, Input};
 use spdm::{Carriage, Packet};
 use std::collections::BTreeMap;
 use tdisp::State;
 use tsm_emu::config_space::{bar, COMMAND};
 use tsm_emu::firmware::ground::{Ground, Kind};
-use tsm_emu::firmware::tsm::Tsm;
-use tsm_emu::identity::Presented;
+use tsm_emu::firmware::rmm::Rmm;
 use tsm_wire::detail::Detail;
 use tsm_wire::rmi::pdev::FLAG_CATEGORY_ROOT_PORT;
 use tsm_wire::rmi::rtt::{RangeDesc, FLAG_OUTPUT_SINGLE};
@@ -72,7 +73,7 @@ struct Model {
 }
 
 struct Rig {
-    host: Host,
+    host: Host<Rmm>,
     model: Model,
     /// The device was changed since it last answered.
     touched: bool,
@@ -84,7 +85,7 @@ struct Rig {
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let mut rig = Rig {
-        host: Host::new(),
+        host: Host::new(None),
         model: Model::default(),
         touched: false,
         tampered: false,
@@ -241,12 +242,13 @@ impl Rig {
             }
             2 => {
                 let (page, offset) = (page(input.byte()), input.half());
-                self.host.fill(page, offset.into(), input.bytes());
+                let offset = u64::from(offset) % PAGE;
+                self.host.memory.poke(page + offset, input.bytes());
             }
             3 => {
                 let to = page(input.byte());
                 let bytes = template(input.byte(), page(PDEV), page(ROOT_PORT));
-                self.host.fill(to, 0, &bytes);
+                self.host.memory.poke(to, &bytes);
             }
             4 => self.carry_any(input),
             5 => {
@@ -266,20 +268,7 @@ impl Rig {
                 self.touched = true;
                 self.host.configure_stream(input.flag());
             }
-            7 => {
-                let times = u32::from(input.byte() % 3);
-                let device = self.host.device();
-                match input.byte() % 8 {
-                    0 => device.mischief().wrong_signature = times,
-                    1 => device.mischief().flip_bit = times,
-                    2 => device.mischief().busy = times,
-                    3 => device.mischief().not_ready = times,
-                    4 => device.mischief().replay = times,
-                    5 => device.present(Presented::Foreign),
-                    6 => device.set_altered(true),
-                    _ => device.present(Presented::Own),
-                }
-            }
+            7 => self.host.mischief(input),
             _ => self.map(input),
         }
     }
@@ -308,7 +297,7 @@ impl Rig {
             let address = page(number);
             rig.call(Fid::GranuleRangeDelegate, &[address, address + PAGE]);
             let bytes = template(what, page(PDEV), page(ROOT_PORT));
-            rig.host.fill(page(PARAMS), 0, &bytes);
+            rig.host.memory.poke(page(PARAMS), &bytes);
             let arguments = [arguments, &[address, page(PARAMS)]].concat();
             assert_eq!(rig.call(create, &arguments), Status::Success);
         };
@@ -326,7 +315,8 @@ impl Rig {
             self.carry(Fid::PdevCommunicate, &[page(ROOT_PORT)], honest);
             self.host.configure_stream(false);
             self.host
-                .fill(page(PARAMS), 0, &template(6, page(PDEV), page(ROOT_PORT)));
+                .memory
+                .poke(page(PARAMS), &template(6, page(PDEV), page(ROOT_PORT)));
             assert_eq!(
                 self.call(Fid::PdevStreamConnect, &[page(PARAMS)]),
                 Status::Success
@@ -415,12 +405,14 @@ impl Rig {
         self.tampered = false;
         for count in 0.. {
             assert!(count < MESSAGES, "no end");
-            self.host.fill(data, 0, enter.as_bytes());
+            self.host.memory.poke(data, enter.as_bytes());
             if self.make(fid, &arguments) != Status::Success {
                 return;
             }
-            let mut exit = [0; size_of::<DevCommExit>()];
-            self.host.memory.read(data + 0x800, &mut exit).unwrap();
+            let exit = self
+                .host
+                .memory
+                .peek(data + 0x800, size_of::<DevCommExit>());
             let exit = DevCommExit::read_from_bytes(&exit).unwrap();
             let flags = ExitFlags(exit.flags);
             check(&enter, &exit);
@@ -432,8 +424,7 @@ impl Rig {
             if !flags.contains(ExitFlags::SEND) {
                 continue;
             }
-            let mut message = vec![0; exit.req_len as usize];
-            self.host.memory.read(request, &mut message).unwrap();
+            let message = self.host.memory.peek(request, exit.req_len as usize);
             let Some(answer) = self.deliver(&exit, message, input) else {
                 return;
             };
@@ -442,7 +433,7 @@ impl Rig {
             }
             enter.status = CommStatus::Error.into();
             if let Some(answer) = answer {
-                self.host.fill(response, 0, &answer);
+                self.host.memory.poke(response, &answer);
                 enter.status = CommStatus::Response.into();
                 enter.resp_len = answer.len() as u64;
             }
@@ -460,32 +451,20 @@ impl Rig {
             Protocol::Spdm => Carriage::Plain,
             Protocol::SecureSpdm => Carriage::Secured,
         };
-        let honest = self.host.device().respond(&Packet { carriage, bytes });
+        let honest = self.host.carry(&Packet { carriage, bytes });
         self.touched = false;
-        // Another type of data object is none that a host takes for the answer.
-        let honest = honest.filter(|packet| packet.carriage == carriage);
-        let Some(honest) = honest.map(|packet| packet.bytes) else {
+        if honest.is_empty() {
             return Some(None);
-        };
+        }
         let mut answer = honest.clone();
         answer.resize(answer.len().next_multiple_of(4).min(PAGE as usize), 0);
-        match input.byte() % 16 {
-            11 => {
-                let at = usize::from(input.half()) % answer.len();
-                answer[at] ^= input.byte();
-            }
-            12 => return Some(None),
-            13 => answer = input.bytes().to_vec(),
-            14 => answer.truncate(input.half().into()),
-            15 => return None,
-            _ => {}
-        }
+        let mut answer = passed_on(answer, input)?;
         answer.truncate(PAGE as usize);
         if answer.is_empty() {
             return Some(None);
         }
         let authentic = crate::spdm::is_padded(&answer, &honest);
-        let error = carriage == Carriage::Plain && answer.get(1) == Some(&0x7f);
+        let error = carriage == Carriage::Plain && answer.get(1) == Some(&crate::spdm::ERROR);
         self.tampered |= !authentic && !error;
         Some(Some(answer))
     }
@@ -508,23 +487,22 @@ impl Rig {
     fn make(&mut self, fid: Fid, arguments: &[u64]) -> Status {
         let mut a = [0; 6];
         a[..arguments.len()].copy_from_slice(arguments);
-        let counts = |rig: &Self| {
-            let counts = rig.host.rmm.counts();
-            [counts.connections, counts.tdis, counts.vms, counts.pages]
-        };
-        let before = counts(self);
+        let before = self.host.counts();
         let (status, results) = self.host.call(fid, &a);
         if status == Status::Success {
             self.succeeded(fid, a, results);
         } else {
-            assert_eq!(counts(self), before, "{fid:?} {a:x?}: {status:?}");
+            assert_eq!(self.host.counts(), before, "{fid:?} {a:x?}: {status:?}");
             let communicates = matches!(fid, Fid::PdevCommunicate | Fid::VdevCommunicate);
             assert!(!communicates || Detail::from_raw(results[0]).is_ok());
         }
         let model = &self.model;
         let known = [model.pdevs.len(), model.vdevs.len(), model.realms.len()];
-        assert_eq!(counts(self)[..3], known, "{fid:?} {a:x?}");
-        assert_eq!(counts(self)[3], self.host.delegated());
+        assert_eq!(self.host.counts()[..3], known, "{fid:?} {a:x?}");
+        assert_eq!(
+            self.host.counts()[3],
+            self.host.memory.owners.borrow().len()
+        );
         self.watch(fid, a);
         status
     }
@@ -725,7 +703,7 @@ impl Rig {
         assert!(mine, "{fid:?}: {way:?}");
         assert!(!self.tampered, "{way:?}, and not authentic");
         if !self.touched {
-            assert_eq!(self.host.device_state(rid), device, "{way:?}");
+            assert_eq!(self.host.device_state(rid as u16), device, "{way:?}");
         }
     }
 }

@@ -4,16 +4,17 @@
 //! carry: it writes to no page but the firmware's, counts what there is, refuses without changing
 //! anything, and locks or starts no TDI on the word of anybody but the device.
 
-use super::host::bar_address;
-use super::psp_host::{page, Host, Owner, COMMAND_PAGE, PAGE};
+use super::host::{bar_address, passed_on, Host, RID};
+use super::memory::{page, Owner, PAGE};
+use super::psp_host::COMMAND_PAGE;
 use crate::spdm::is_padded;
 use crate::{seeds, Input};
 use snp::{Guest, Vmpck};
 use spdm::{Carriage, Packet};
 use tdisp::State;
 use tsm_emu::config_space::COMMAND;
+use tsm_emu::firmware::psp::Psp;
 use tsm_emu::firmware::tsm::Tsm;
-use tsm_emu::identity::Presented;
 use tsm_wire::sev::rmp::PageState;
 use tsm_wire::sev::{BufferHeader, Command, Sla, SpdmCtrl, Status};
 use zerocopy::{FromZeros, IntoBytes};
@@ -22,8 +23,7 @@ use zerocopy::{FromZeros, IntoBytes};
 const EVENTS: usize = 40;
 /// More messages than any conversation has.
 const MESSAGES: usize = 128;
-/// Requester ID of function 0, and of it in the guest.
-const RID: u16 = 0x100;
+/// Requester ID of function 0 in the guest.
 const GUEST_RID: u16 = 0x18;
 /// Bytes of a command's buffer at most.
 const COMMAND_MAX: usize = 128;
@@ -43,7 +43,7 @@ const GUEST: u8 = 16;
 const MESSAGE: u8 = 17;
 
 struct Rig {
-    host: Host,
+    host: Host<Psp>,
     /// An answer was changed on its way.
     tampered: bool,
     /// The device was changed.
@@ -54,7 +54,7 @@ struct Rig {
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let mut rig = Rig {
-        host: Host::new(),
+        host: Host::new(Some(Owner::Firmware)),
         tampered: false,
         touched: false,
     };
@@ -302,17 +302,10 @@ impl Rig {
     fn touch(&mut self, input: &mut Input<'_>) {
         self.touched = true;
         let function = usize::from(input.byte() % 3);
-        let times = u32::from(input.byte() % 3);
-        let device = self.host.device();
-        match input.byte() % 8 {
-            0 => device.mischief().wrong_signature = times,
-            1 => device.mischief().flip_bit = times,
-            2 => device.mischief().busy = times,
-            3 => device.mischief().replay = times,
-            4 => device.present(Presented::Foreign),
-            5 => device.present(Presented::Own),
-            6 => device.reset(function),
-            _ => self.host.write_config(function, COMMAND, &[0, 0]),
+        match input.byte() % 4 {
+            0 => self.host.device().reset(function),
+            1 => self.host.write_config(function, COMMAND, &[0, 0]),
+            _ => self.host.mischief(input),
         }
     }
 
@@ -320,7 +313,7 @@ impl Rig {
     fn guest_message(&mut self, input: &mut Input<'_>) {
         let kind = input.byte();
         let payload = input.bytes();
-        let Some(key) = self.host.psp.guest_key(0) else {
+        let Some(key) = self.host.firmware.guest_key(0) else {
             return;
         };
         let guest = Guest::new(Vmpck::new(key), 0, u64::from(input.byte()) * 2);
@@ -387,7 +380,7 @@ impl Rig {
                 let run = bytes[68] & 1 != 0;
                 let wanted = if run { State::Run } else { State::Locked };
                 if !self.touched && !self.tampered {
-                    assert_eq!(self.host.device_state(0), wanted);
+                    assert_eq!(self.host.device_state(RID), wanted);
                 }
                 return;
             }
@@ -443,21 +436,10 @@ impl Rig {
             Carriage::Plain
         };
         let bytes = buffer[80..64 + length].to_vec();
-        let honest = self.host.device().respond(&Packet { carriage, bytes });
-        let honest = honest.filter(|packet| packet.carriage == carriage);
-        let honest = honest.map(|packet| packet.bytes).unwrap_or_default();
-        let mut answer = honest.clone();
-        match input.byte() % 16 {
-            11 if !answer.is_empty() => {
-                let at = usize::from(input.half()) % answer.len();
-                answer[at] ^= input.byte();
-            }
-            12 => answer.clear(),
-            13 => answer = input.bytes().to_vec(),
-            14 => answer.truncate(input.half().into()),
-            15 => return false,
-            _ => {}
-        }
+        let honest = self.host.carry(&Packet { carriage, bytes });
+        let Some(mut answer) = passed_on(honest.clone(), input) else {
+            return false;
+        };
         answer.truncate(PAGE as usize - 80 - 31);
         self.tampered |= !is_padded(&answer, &honest);
         let length = match answer.len() {

@@ -194,6 +194,11 @@ impl Host {
         page
     }
 
+    /// All pages of memory that were asked for.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = u64> {
+        (MEMORY..self.next).step_by(PAGE as usize)
+    }
+
     pub(crate) fn write(&mut self, address: u64, data: &[u8]) {
         self.memory.write_all_at(data, address - MEMORY).unwrap();
     }

@@ -18,3 +18,4 @@ mod guest_messages;
 mod host;
 mod life;
 mod misbehaviour;
+mod owners;
