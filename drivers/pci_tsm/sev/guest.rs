@@ -137,7 +137,8 @@ impl<'f> Guests<'f> {
         patience: &Patience,
         vm: usize,
     ) -> Result<GuestName, Refused> {
-        self.guests.join(vm, || self.launch(psp, patience))
+        self.guests
+            .join(patience, vm, || self.launch(psp, patience))
     }
 
     /// The PSP keeps a TDI of this guest: no other one joins it any more, and it stays for good.
