@@ -118,6 +118,34 @@ TEST_F(interrupted, bind)
 	EXPECT_STATE(TSM_LOCKED, &self->tdi);
 }
 
+/* What was begun is given back at the next chance: by another bind, or when the device goes. */
+TEST_F_TIMEOUT(interrupted, bind_leaves_nothing, 60)
+{
+	long pages = knob_count("pages");
+	struct flight flight;
+	char tsm[32];
+
+	ASSERT_EQ(0, platform_tsm(variant->arch, tsm, sizeof(tsm)));
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, flight_of_op(&flight, &self->tdi, IOMMU_VDEVICE_TSM_BIND, BUSY_MS));
+		INTERRUPT(&flight);
+		EXPECT_EQ(-EINTR, flight.call.result);
+	}
+	ASSERT_EQ(0, tsm_bind(&self->tdi));
+	ASSERT_EQ(0, tsm_unbind(&self->tdi));
+	EXPECT_EQ(0, knob_count("vms"));
+	EXPECT_EQ(pages, knob_count("pages"));
+
+	ASSERT_EQ(0, flight_of_op(&flight, &self->tdi, IOMMU_VDEVICE_TSM_BIND, BUSY_MS));
+	INTERRUPT(&flight);
+	EXPECT_EQ(-EINTR, flight.call.result);
+	ASSERT_EQ(0, tsm_disconnect(self->tdi.fn.bdf));
+	EXPECT_EQ(0, knob_count("vms"));
+	ASSERT_EQ(0, tsm_connect(self->tdi.fn.bdf, tsm));
+	EXPECT_EQ(pages, knob_count("pages"));
+	EXPECT_EQ(0, tsm_bind(&self->tdi));
+}
+
 /* The VM of another device is being made known to the firmware, which has no time. */
 TEST_F_TIMEOUT(interrupted, bind_behind_another_one, 60)
 {
