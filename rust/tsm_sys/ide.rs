@@ -190,7 +190,22 @@ impl<'a> Stream<'a> {
         unsafe { bindings::tsm_shim_window_is_used(raw_pci(self.function), prefetchable) }
     }
 
-    /// Enables it, in both ports, until it is dropped.
+    /// Disables it in both ports, of which each forgets the keys that it uses, and programs their
+    /// registers anew, but for the enable bits.
+    pub fn disable(&mut self) {
+        let (ide, function, root_port) = self.raw();
+        for port in [root_port, function] {
+            // SAFETY: The descriptor is registered and set up; `&mut` keeps others away from the
+            // registers of the stream. The control register has the Stream ID, too, which is gone
+            // until it is set up again.
+            unsafe {
+                bindings::pci_ide_stream_disable(port, ide);
+                bindings::pci_ide_stream_setup(port, ide);
+            }
+        }
+    }
+
+    /// Enables it, in both ports, until it is disabled or dropped.
     ///
     /// # Errors
     ///
