@@ -77,4 +77,9 @@ impl<'a> IdeStream<'a> {
     pub fn enable(&mut self, insecure: Refused) -> Result<(), Refused> {
         self.stream.enable().map_err(|_| insecure)
     }
+
+    /// Disables it, so that it can be given other keys and be enabled again.
+    pub fn disable(&mut self) {
+        self.stream.disable();
+    }
 }

@@ -63,7 +63,8 @@ pub struct TdiIdentity<'a> {
 
 /// A connected device.
 pub trait LinkDsm: Send + Sync {
-    /// A TDI of the device; dropping it unbinds. Infallible, uninterruptible, no allocation.
+    /// A TDI of the device; dropping it unbinds. Infallible, uninterruptible, and without an
+    /// allocation but that of a note of what the firmware owes, see [`crate::arrears`].
     type Tdi<'a>: LinkTdi
     where
         Self: 'a;

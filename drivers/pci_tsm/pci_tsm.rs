@@ -7,6 +7,7 @@
 //! | [`link_tsm`] | the traits that a backend implements |
 //! | [`registration`] | a backend, registered with PCI/TSM |
 //! | [`shared`] | what several devices or TDIs have in common |
+//! | [`arrears`] | what firmware has not given back yet |
 //! | [`ide_stream`] | the encrypted link to a device |
 //! | [`transport`] | a way to the firmware |
 //! | [`mailbox`] | the way to the emulated one |
@@ -14,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod arrears;
 pub mod ide_stream;
 pub mod link_tsm;
 pub mod mailbox;

@@ -7,6 +7,7 @@
 //! its beginning. It is locked while one is made or ended, so that nobody joins what is half there;
 //! the making of one may wait for that of another, as long as the patience of who makes that lasts.
 
+use crate::patience::Patience;
 use kernel::{
     prelude::*,
     sync::{
@@ -19,6 +20,9 @@ use tsm_wire::refusal::{
     Refusal,
     Refused, //
 };
+
+/// Milliseconds between two looks whether the table is free.
+const POLL_MS: u32 = 2;
 
 /// A thing that can be shared.
 pub trait Share {
@@ -68,13 +72,20 @@ impl<K: PartialEq, V: Share> Shared<K, V> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Memory`], and what `make` has.
+    /// [`Refusal::Memory`], [`Refusal::Signal`], that others take too long, and what `make` has.
     pub fn join(
         &self,
+        patience: &Patience,
         key: K,
         make: impl FnOnce() -> Result<V, Refused>,
     ) -> Result<V::Name, Refused> {
-        let mut entries = self.entries.lock();
+        // not lock(): whoever has it may wait for long, and a signal would have to wait with us
+        let mut entries = loop {
+            match self.entries.try_lock() {
+                Some(entries) => break entries,
+                None => patience.wait(POLL_MS)?,
+            }
+        };
         let mut of_key = entries.iter_mut();
         if let Some(entry) = of_key.find(|entry| entry.key.as_ref() == Some(&key)) {
             entry.users += 1;

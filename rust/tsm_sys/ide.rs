@@ -163,22 +163,49 @@ impl<'a> Stream<'a> {
             .map_or(0, |port| links.wrapping_add(port.stream_index))
     }
 
-    /// Bus addresses of the device that the root port reaches by the stream: first, and last.
-    pub fn memory(&self) -> impl Iterator<Item = (u64, u64)> {
+    /// Bus addresses of the device that the root port reaches by the stream: first, and last. A
+    /// window of the bridge above the device in which it has nothing is not among them, though the
+    /// kernel has the root port know it.
+    pub fn memory(&self) -> impl Iterator<Item = (u64, u64)> + use<'_, 'a> {
         // SAFETY: The descriptor is ours, and not changed after `set_up`.
         let settings = unsafe { &*self.ide.as_ptr() };
         settings
             .partner
             .get(bindings::pci_ide_partner_select_PCI_IDE_RP as usize)
-            .map(|port| [port.mem_assoc, port.pref_assoc])
+            .map(|port| [(false, port.mem_assoc), (true, port.pref_assoc)])
             .into_iter()
             .flatten()
+            .filter(|(prefetchable, _)| self.has_memory(*prefetchable))
+            .map(|(_, region)| region)
             // one that is not there ends before its beginning, all around
             .filter(|region| region.end != u64::MAX && region.start <= region.end)
             .map(|region| (region.start, region.end))
     }
 
-    /// Enables it, in both ports, until it is dropped.
+    /// Does the device have something in that window of the bridge above it?
+    #[inline(never)]
+    fn has_memory(&self, prefetchable: bool) -> bool {
+        // SAFETY: The function is there as long as the stream. What is above it got its addresses
+        // before a driver or a TSM saw it.
+        unsafe { bindings::tsm_shim_window_is_used(raw_pci(self.function), prefetchable) }
+    }
+
+    /// Disables it in both ports, of which each forgets the keys that it uses, and programs their
+    /// registers anew, but for the enable bits.
+    pub fn disable(&mut self) {
+        let (ide, function, root_port) = self.raw();
+        for port in [root_port, function] {
+            // SAFETY: The descriptor is registered and set up; `&mut` keeps others away from the
+            // registers of the stream. The control register has the Stream ID, too, which is gone
+            // until it is set up again.
+            unsafe {
+                bindings::pci_ide_stream_disable(port, ide);
+                bindings::pci_ide_stream_setup(port, ide);
+            }
+        }
+    }
+
+    /// Enables it, in both ports, until it is disabled or dropped.
     ///
     /// # Errors
     ///

@@ -379,4 +379,96 @@ TEST_F_TIMEOUT(moved, one_vm_with_both, 120)
 	EXPECT_EQ(0, knob_count("tdis"));
 }
 
+/*
+ * A device that is not unlocked as it should be. Firmware that looks before it locks
+ * refuses once, and the end of that bind stops the device; other firmware stops it first.
+ */
+static void stopped_in_the_end(struct __test_metadata *_metadata, const struct tdi *tdi,
+			       enum arch arch)
+{
+	int ret = tsm_bind(tdi);
+
+	EXPECT_TRUE(ret == 0 || ret == -EIO) {
+		TH_LOG("%s: %d", arch_name(arch), ret);
+	}
+	if (!ret) {
+		EXPECT_EQ(0, tsm_unbind(tdi));
+	}
+	EXPECT_EQ(KNOB_TDISP_UNLOCKED, knob_tdisp(0));
+	EXPECT_EQ(0, whole_life(tdi, arch));
+}
+
+/*
+ * Taken away by force: the firmware gives up, and the device knows of nothing. It is
+ * locked for a session that nobody has any more.
+ */
+TEST_F_TIMEOUT(moved, by_force, 120)
+{
+	ASSERT_EQ(0, tsm_reach(&self->tdi, TSM_RUN));
+	ASSERT_EQ(0, knob_set("doe-no-answer", 1000));
+	ASSERT_EQ(0, tsm_disconnect(self->tdi.fn.bdf));
+	ASSERT_EQ(0, knob_reset());
+	EXPECT_NE(KNOB_TDISP_UNLOCKED, knob_tdisp(0));
+	ASSERT_EQ(0, plug(&self->tdi.fn, variant->to));
+	EXPECT_EQ(0, tsm_unbind(&self->tdi));
+	stopped_in_the_end(_metadata, &self->tdi, variant->to);
+}
+
+/* Nobody uses it, and it is in error all the same, as a session that ended can leave it. */
+TEST_F_TIMEOUT(moved, in_error, 120)
+{
+	ASSERT_EQ(0, tsm_disconnect(self->tdi.fn.bdf));
+	ASSERT_EQ(0, knob_set("tdi-error", 1));
+	ASSERT_EQ(0, plug(&self->tdi.fn, variant->to));
+	EXPECT_EQ(KNOB_TDISP_ERROR, knob_tdisp(0));
+	stopped_in_the_end(_metadata, &self->tdi, variant->to);
+}
+
+/* Two devices, each on a port of its own, with the same TSM. */
+FIXTURE(beside)
+{
+	struct vmm vmm[2];
+	struct tdi tdi[2];
+};
+
+FIXTURE_ON_EACH_ARCH(beside);
+
+FIXTURE_SETUP(beside)
+{
+	SETUP_PLUGS();
+	for (int i = 0; i < 2; i++) {
+		self->vmm[i] = VMM_NONE;
+		self->tdi[i] = TDI_NONE;
+	}
+	for (int i = 0; i < 2; i++) {
+		SETUP_TDI(&self->vmm[i], &self->tdi[i], functions[i], 0x10 + i);
+		ASSERT_EQ(0, plug(&self->tdi[i].fn, variant->arch));
+	}
+}
+
+FIXTURE_TEARDOWN(beside)
+{
+	for (int i = 0; i < 2; i++)
+		tdi_close(&self->tdi[i]);
+	for (int i = 0; i < 2; i++)
+		vmm_close(&self->vmm[i]);
+	EXPECT_EQ(0, platform_ready(ARCH_NONE));
+	TEARDOWN_PLATFORM();
+}
+
+TEST_F_TIMEOUT(beside, each_for_itself, 120)
+{
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(0, tsm_reach(&self->tdi[i], TSM_RUN));
+	}
+	EXPECT_EQ(0, tsm_unbind(&self->tdi[0]));
+	EXPECT_STATE(TSM_RUN, &self->tdi[1]);
+	EXPECT_EQ(0, whole_life(&self->tdi[0], variant->arch));
+	ASSERT_EQ(0, tsm_disconnect(self->tdi[0].fn.bdf));
+	EXPECT_STATE(TSM_RUN, &self->tdi[1]);
+	EXPECT_EQ(0, tsm_object_regen(&self->tdi[1], IOMMU_TSM_OBJECT_MEASUREMENT, 0, NULL, NULL));
+	ASSERT_EQ(0, plug(&self->tdi[0].fn, variant->arch));
+	EXPECT_EQ(0, whole_life(&self->tdi[0], variant->arch));
+}
+
 TEST_HARNESS_MAIN

@@ -118,6 +118,66 @@ TEST_F(interrupted, bind)
 	EXPECT_STATE(TSM_LOCKED, &self->tdi);
 }
 
+/* What was begun is given back at the next chance: by another bind, or when the device goes. */
+TEST_F_TIMEOUT(interrupted, bind_leaves_nothing, 60)
+{
+	long pages = knob_count("pages");
+	struct flight flight;
+	char tsm[32];
+
+	ASSERT_EQ(0, platform_tsm(variant->arch, tsm, sizeof(tsm)));
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, flight_of_op(&flight, &self->tdi, IOMMU_VDEVICE_TSM_BIND, BUSY_MS));
+		INTERRUPT(&flight);
+		EXPECT_EQ(-EINTR, flight.call.result);
+	}
+	ASSERT_EQ(0, tsm_bind(&self->tdi));
+	ASSERT_EQ(0, tsm_unbind(&self->tdi));
+	EXPECT_EQ(0, knob_count("vms"));
+	EXPECT_EQ(pages, knob_count("pages"));
+
+	ASSERT_EQ(0, flight_of_op(&flight, &self->tdi, IOMMU_VDEVICE_TSM_BIND, BUSY_MS));
+	INTERRUPT(&flight);
+	EXPECT_EQ(-EINTR, flight.call.result);
+	ASSERT_EQ(0, tsm_disconnect(self->tdi.fn.bdf));
+	EXPECT_EQ(0, knob_count("vms"));
+	ASSERT_EQ(0, tsm_connect(self->tdi.fn.bdf, tsm));
+	EXPECT_EQ(pages, knob_count("pages"));
+	EXPECT_EQ(0, tsm_bind(&self->tdi));
+}
+
+/* The VM of another device is being made known to the firmware, which has no time. */
+TEST_F_TIMEOUT(interrupted, bind_behind_another_one, 60)
+{
+	struct flight first, second;
+	struct tdi other;
+	char tsm[32];
+
+	ASSERT_EQ(0, platform_tsm(variant->arch, tsm, sizeof(tsm)));
+	ASSERT_EQ(0, tdi_open(&other, &self->vmm, FUNCTION_OF_DEVICE_1, 0x20));
+	ASSERT_EQ(0, tsm_connect(other.fn.bdf, tsm));
+	ASSERT_EQ(0, flight_of_op(&first, &self->tdi, IOMMU_VDEVICE_TSM_BIND, 4000));
+	second.op = (struct iommu_vdevice_tsm_op){
+		.size = sizeof(second.op),
+		.type = IOMMU_VDEVICE_TSM_BIND,
+		.vdevice_id = other.vdevice_id,
+	};
+	ASSERT_EQ(0, call_start(&second.call, self->vmm.iommufd, IOMMU_VDEVICE_TSM_OP,
+				&second.op));
+	clock_sleep_ms(300);
+	ASSERT_EQ(0, call_interrupt(&second.call, SIGUSR1));
+	EXPECT_TRUE(call_wait(&second.call, AT_ONCE));
+	EXPECT_EQ(-EINTR, second.call.result);
+	EXPECT_FALSE(call_is_done(&first.call));
+	/* the first one did not notice */
+	ASSERT_TRUE(call_wait(&first.call, TSM_DEADLINE));
+	EXPECT_EQ(0, first.call.result);
+	EXPECT_STATE(TSM_LOCKED, &self->tdi);
+	EXPECT_EQ(0, tsm_bind(&other));
+	tdi_close(&other);
+	EXPECT_EQ(0, tsm_disconnect(other.fn.bdf));
+}
+
 /* The flow without an explicit bind leaves nothing half done either. */
 TEST_F(interrupted, bind_by_locked)
 {

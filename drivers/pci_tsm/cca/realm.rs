@@ -40,7 +40,7 @@ impl<'f> Realms<'f> {
         patience: &Patience,
         vm: usize,
     ) -> Result<u64, Refused> {
-        self.realms.join(vm, || {
+        self.realms.join(patience, vm, || {
             // all zeroes, as the stand-in wants its parameters
             let params = rmm.granule()?;
             let rd = rmm.delegated(patience)?;

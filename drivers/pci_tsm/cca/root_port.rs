@@ -46,7 +46,8 @@ impl<'f> RootPorts<'f> {
         patience: &mut Patience,
     ) -> Result<Option<u64>, Refused> {
         let mut unsupported = false;
-        let joined = self.ports.join(id, || {
+        let turn = *patience;
+        let joined = self.ports.join(&turn, id, || {
             let pdev = device.cca.rmm.delegated(patience)?;
             let address = pdev.bus_address();
             let made = device

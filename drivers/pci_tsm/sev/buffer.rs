@@ -3,6 +3,10 @@
 //! Buffers and contexts: pages that a scatter list address stands for.
 
 use crate::{
+    debt::{
+        Context,
+        Pages, //
+    },
     host::Host,
     psp::Psp, //
 };
@@ -23,6 +27,7 @@ use tsm_wire::{
     },
     sev::{
         sla::LIST_MAX,
+        tdi::TdiReclaim,
         BufferHeader,
         Sla,
         PAGE_SIZE, //
@@ -136,8 +141,8 @@ impl<'a, 'f, T: Host<'f>> Buffer<'a, 'f, T> {
             if let Err(refused) = self.psp.give(patience, page) {
                 // those behind it are the host's; of this one the answer alone may have been lost
                 self.pages.truncate(given + 1);
-                self.owner = Owner::Firmware;
-                self.take_back(&patience.undo());
+                let pages = core::mem::take(&mut self.pages);
+                self.psp.undo(&refused, patience, pages.into());
                 return Err(refused);
             }
         }
@@ -147,12 +152,8 @@ impl<'a, 'f, T: Host<'f>> Buffer<'a, 'f, T> {
 
     /// Takes its pages back; false if the firmware keeps one. The buffer is none any more then.
     pub(crate) fn take_back(&mut self, patience: &Patience) -> bool {
-        let mut all = true;
-        while let Some(page) = self.pages.pop() {
-            if self.owner == Owner::Firmware {
-                all &= self.psp.reclaim(patience, page);
-            }
-        }
+        let pages = core::mem::take(&mut self.pages);
+        let all = self.owner == Owner::Host || self.psp.take_back(patience, pages.into());
         if let Some(list) = self.list.take() {
             if !all {
                 // the firmware may look at it still
@@ -160,6 +161,15 @@ impl<'a, 'f, T: Host<'f>> Buffer<'a, 'f, T> {
             }
         }
         all
+    }
+
+    /// Its pages, of which a TDI context was made that `reclaim` ends, or none.
+    pub(crate) fn into_context(mut self, reclaim: Option<TdiReclaim>) -> Context<'f> {
+        Context {
+            reclaim,
+            pages: Pages::from(core::mem::take(&mut self.pages)),
+            list: self.list.take(),
+        }
     }
 
     /// What stands for it in a command.

@@ -110,6 +110,7 @@ impl<'a, 'f, T: Host<'f>> Dev<'a, 'f, T> {
     ) -> Result<Self, Refused> {
         let mut patience = Patience::operation();
         let psp = &sev.psp;
+        sev.settle(&patience)?;
         let desk = Desk {
             conversation: Conversation::new(psp, doe, &patience)?,
             guest_request: psp.granule()?,
@@ -308,6 +309,8 @@ impl<'a, 'f, T: Host<'f>> LinkDsm for Dev<'a, 'f, T> {
 impl<'f, T: Host<'f>> Drop for Dev<'_, 'f, T> {
     fn drop(&mut self) {
         let mut patience = Patience::end();
+        // TDIs whose making was cut short, among others: a device that has TDIs is not disconnected
+        let _ = self.sev.settle(&patience);
         if self.connected {
             self.end(&mut patience);
         }

@@ -7,6 +7,7 @@
 //! whose a TDI is.
 
 use crate::{
+    debt::Debt,
     host::Host,
     psp::{
         is_status,
@@ -137,7 +138,8 @@ impl<'f> Guests<'f> {
         patience: &Patience,
         vm: usize,
     ) -> Result<GuestName, Refused> {
-        self.guests.join(vm, || self.launch(psp, patience))
+        self.guests
+            .join(patience, vm, || self.launch(psp, patience))
     }
 
     /// The PSP keeps a TDI of this guest: no other one joins it any more, and it stays for good.
@@ -153,7 +155,7 @@ impl<'f> Guests<'f> {
         name: GuestName,
     ) {
         self.guests.leave(name, |guest| {
-            self.end(psp, patience, guest.gctx, guest.asid)
+            self.end(psp, patience, Debt::guest(guest.gctx, guest.asid));
         });
     }
 
@@ -168,7 +170,13 @@ impl<'f> Guests<'f> {
             Ok(()) => Ok(Guest { gctx, asid }),
             Err(refused) => {
                 // whatever came back: it may be that the answer alone was lost
-                self.end(psp, &patience.undo(), gctx, asid);
+                let debt = Debt::guest(gctx, asid);
+                if refused.why != Refusal::Signal {
+                    self.end(psp, &patience.undo(), debt);
+                } else if let Err(debt) = psp.arrears.owe(debt) {
+                    // who sent the signal would not wait for the PSP, but for the lack of memory
+                    self.end(psp, &patience.undo(), debt);
+                }
                 Err(refused)
             }
         }
@@ -237,23 +245,16 @@ impl<'f> Guests<'f> {
         Err(refused)
     }
 
-    /// Ends a guest, and takes its context back.
-    fn end<T: Host<'f>>(
-        &self,
-        psp: &Psp<'f, T>,
-        patience: &Patience,
-        gctx: Granule<'f>,
-        asid: u32,
-    ) {
-        let context = Address {
-            address: gctx.bus_address(),
-        };
-        let end = || psp.call(patience, Command::SnpDecommission, &context);
-        // twice: one answer may be lost
-        let _ = end().or_else(|_| end());
-        // what is a guest still is not given back, and has its ASID
-        if psp.reclaim(patience, gctx) {
-            self.asids.lock().set(asid, false);
+    /// Ends a guest, and takes its context back, now or later.
+    fn end<T: Host<'f>>(&self, psp: &Psp<'f, T>, patience: &Patience, mut guest: Debt<'f>) {
+        if guest.pay(psp, self, patience).is_err() {
+            // without memory for the note its page is lost, and its ASID
+            let _ = psp.arrears.owe(guest);
         }
+    }
+
+    /// The guest with this ASID is gone.
+    pub(crate) fn give_back(&self, asid: u32) {
+        self.asids.lock().set(asid, false);
     }
 }

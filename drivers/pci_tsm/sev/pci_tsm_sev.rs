@@ -7,6 +7,7 @@
 //! | [`host`] | what the host does by instructions of its own |
 //! | [`psp`] | commands to the PSP |
 //! | [`buffer`] | pages that a command is given |
+//! | [`debt`] | what the PSP has to give back |
 //! | [`conversation`] | messages that the host carries between the PSP and a device |
 //! | [`vca`] | how a connection began, as it passed by |
 //! | [`guest`] | the VM, as the PSP has it |
@@ -17,6 +18,7 @@
 
 mod buffer;
 mod conversation;
+mod debt;
 mod dev;
 mod guest;
 mod host;
@@ -25,6 +27,7 @@ mod tdi;
 mod vca;
 
 use crate::{
+    debt::Debt,
     dev::Dev,
     guest::Guests,
     host::Host,
@@ -38,6 +41,7 @@ use kernel::{
 use pci_tsm::{
     link_tsm::LinkTsm,
     mailbox::Mailbox,
+    patience::Patience,
     registration::Registration, //
 };
 use tsm_core::evidence::Evidence;
@@ -53,7 +57,7 @@ use tsm_wire::{
 };
 
 /// The PSP behind a transport.
-pub(crate) struct Sev<'f, T> {
+pub(crate) struct Sev<'f, T: Host<'f>> {
     psp: Psp<'f, T>,
     guests: Pin<KBox<Guests<'f>>>,
 }
@@ -64,6 +68,19 @@ impl<'f, T: Host<'f>> Sev<'f, T> {
             psp: Psp::new(transport)?,
             guests: KBox::pin_init(Guests::new(), GFP_KERNEL)?,
         })
+    }
+
+    /// Asks for what the PSP has not given back yet.
+    pub(crate) fn settle(&self, patience: &Patience) -> Result<(), Refused> {
+        let pay = |debt: &mut Debt<'f>| debt.pay(&self.psp, &self.guests, patience);
+        self.psp.arrears.settle(patience, pay)
+    }
+}
+
+impl<'f, T: Host<'f>> Drop for Sev<'f, T> {
+    fn drop(&mut self) {
+        // the last chance
+        let _ = self.settle(&Patience::end());
     }
 }
 

@@ -2,7 +2,13 @@
 
 //! Commands to the PSP, and pages that go to it and come back.
 
-use crate::host::Host;
+use crate::{
+    debt::{
+        Debt,
+        Pages, //
+    },
+    host::Host, //
+};
 use core::mem::size_of;
 use kernel::{
     new_mutex,
@@ -10,6 +16,7 @@ use kernel::{
     sync::Mutex, //
 };
 use pci_tsm::{
+    arrears::Arrears,
     patience::Patience,
     transport::{
         fault,
@@ -97,6 +104,8 @@ pub(crate) struct Psp<'f, T> {
     transport: T,
     /// Buffer of commands: one at a time.
     command: Pin<KBox<Mutex<Granule<'f>>>>,
+    /// What it has not given back yet.
+    pub(crate) arrears: Pin<KBox<Arrears<Debt<'f>>>>,
     /// Sizes of buffers and contexts.
     pub(crate) sizes: TioStatusData,
 }
@@ -113,6 +122,7 @@ impl<'f, T: Host<'f>> Psp<'f, T> {
         let mut psp = Psp {
             transport,
             command,
+            arrears: KBox::pin_init(Arrears::new(), GFP_KERNEL)?,
             sizes: TioStatusData::default(),
         };
         let sizes = psp.init(&Patience::operation()).map_err(|refused| {
@@ -130,7 +140,7 @@ impl<'f, T: Host<'f>> Psp<'f, T> {
     fn init(&self, patience: &Patience) -> Result<TioStatusData, Refused> {
         let page = self.firmware_granule(patience)?;
         let data = self.init_with(patience, &page);
-        self.reclaim(&patience.undo(), page);
+        self.take_back(&patience.undo(), page.into());
         data
     }
 
@@ -289,7 +299,7 @@ impl<'f, T: Host<'f>> Psp<'f, T> {
             Ok(()) => Ok(granule),
             Err(refused) => {
                 // it may be that the answer alone was lost
-                self.reclaim(&patience.undo(), granule);
+                self.undo(&refused, patience, granule.into());
                 Err(refused)
             }
         }
@@ -300,10 +310,8 @@ impl<'f, T: Host<'f>> Psp<'f, T> {
         self.assign(patience, granule.bus_address(), 1, PageState::Firmware, 0)
     }
 
-    /// Takes a page back that the firmware had. If it does not let go of it, nobody gets it any
-    /// more; then false.
-    pub(crate) fn reclaim(&self, patience: &Patience, granule: Granule<'f>) -> bool {
-        let address = granule.bus_address();
+    /// Takes a page back that the firmware had.
+    pub(crate) fn reclaim(&self, patience: &Patience, address: u64) -> Result<(), Refused> {
         let take = || {
             // of a page that it has let go of already the firmware says so; the map knows better
             let reclaimed = self.call(patience, Command::SnpPageReclaim, &Address { address });
@@ -311,13 +319,29 @@ impl<'f, T: Host<'f>> Psp<'f, T> {
                 .map_err(|refused| reclaimed.err().unwrap_or(refused))
         };
         // twice: one answer may be lost
-        let Err(refused) = take().or_else(|_| take()) else {
-            return true;
-        };
-        let code = refused.tsm_code;
-        pr_warn!("the PSP keeps the page at {address:#x}, code {code:#x}; its memory is lost\n");
-        granule.leak();
-        false
+        take().or_else(|_| take())
+    }
+
+    /// Takes pages back that the firmware had, now or later. False if they are not back now: nobody
+    /// gets one that the firmware does not let go of.
+    pub(crate) fn take_back(&self, patience: &Patience, mut pages: Pages<'f>) -> bool {
+        match pages.take_back(self, patience) {
+            Ok(all) => all,
+            Err(_) => {
+                // without memory for the note they are lost
+                let _ = self.arrears.owe(Debt::Pages(pages));
+                false
+            }
+        }
+    }
+
+    /// Takes pages back after something was refused; later if who sent a signal waits.
+    pub(crate) fn undo(&self, refused: &Refused, patience: &Patience, pages: Pages<'f>) {
+        if refused.why != Refusal::Signal {
+            self.take_back(&patience.undo(), pages);
+        } else if let Err(Debt::Pages(pages)) = self.arrears.owe(Debt::Pages(pages)) {
+            self.take_back(&patience.undo(), pages);
+        }
     }
 
     /// Gives pages to a guest, or takes them back; all, or none.

@@ -7,6 +7,7 @@ use crate::{
         Buffer,
         Owner, //
     },
+    debt::Debt,
     dev::Dev,
     guest::GuestName,
     host::Host,
@@ -99,6 +100,8 @@ pub(crate) struct Tdi<'t, 'a, 'f, T: Host<'f>> {
     created: bool,
     /// It may be bound.
     bound: bool,
+    /// A signal ended its making before it was bound: nobody waits for its end.
+    cut_short: bool,
     /// MMIO that is the guest's.
     mapped: KVec<MmioRange>,
 }
@@ -114,6 +117,8 @@ impl<'t, 'a, 'f, T: Host<'f>> Tdi<'t, 'a, 'f, T> {
         // half of a name would be that of another TDI
         let guest_device_id = u16::try_from(who.tdi_id).map_err(|_| Refusal::VirtId)?;
         let psp = &dev.sev.psp;
+        // among it may be a guest whose VM is gone, and the key of which is that of another by now
+        dev.sev.settle(&patience)?;
         let guest = dev.sev.guests.join(psp, &patience, who.vm)?;
         let mut tdi = Tdi {
             dev,
@@ -123,15 +128,31 @@ impl<'t, 'a, 'f, T: Host<'f>> Tdi<'t, 'a, 'f, T> {
             sla: Sla::NULL,
             created: false,
             bound: false,
+            cut_short: false,
             mapped: KVec::new(),
         };
         // from here on, dropping it undoes what was done
-        let context = Buffer::new(psp, &patience, psp.sizes.tdictx_size, Owner::Firmware)?;
-        tdi.sla = context.sla();
-        tdi.context = Some(context);
-        tdi.create(who, &patience)?;
-        tdi.lock(evidence, &mut patience)?;
-        Ok(tdi)
+        match tdi.begin(who, evidence, &mut patience) {
+            Ok(()) => Ok(tdi),
+            Err(refused) => {
+                tdi.cut_short = refused.why == Refusal::Signal && !patience.is_committed();
+                Err(refused)
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        who: &TdiIdentity<'_>,
+        evidence: &Evidence,
+        patience: &mut Patience,
+    ) -> Result<(), Refused> {
+        let psp = self.psp();
+        let context = Buffer::new(psp, patience, psp.sizes.tdictx_size, Owner::Firmware)?;
+        self.sla = context.sla();
+        self.context = Some(context);
+        self.create(who, patience)?;
+        self.lock(evidence, patience)
     }
 
     fn psp(&self) -> &'a Psp<'f, T> {
@@ -352,17 +373,17 @@ impl<'t, 'a, 'f, T: Host<'f>> Tdi<'t, 'a, 'f, T> {
         let _ = self.clear_fence(patience);
     }
 
-    /// Ends the context.
-    fn reclaim(&self, patience: &Patience) {
+    /// What of it the PSP has once it is not bound.
+    fn debt(&mut self) -> Debt<'f> {
         let reclaim = TdiReclaim {
             length: size_of::<TdiReclaim>() as u32,
             dev_ctx_sla: self.dev.sla(),
             tdi_ctx_sla: self.sla,
             ..Default::default()
         };
-        let reclaim = || self.psp().call(patience, Command::TioTdiReclaim, &reclaim);
-        // twice: one answer may be lost
-        let _ = reclaim().or_else(|_| reclaim());
+        let reclaim = self.created.then_some(reclaim);
+        let context = self.context.take();
+        Debt::Tdi(context.map(|c| c.into_context(reclaim)), self.guest)
     }
 
     fn carry(&self, message: GuestMessage<'_>, patience: &mut Patience) -> Result<usize, Refused> {
@@ -466,26 +487,27 @@ impl<'f, T: Host<'f>> LinkTdi for Tdi<'_, '_, 'f, T> {
 
 impl<'f, T: Host<'f>> Drop for Tdi<'_, '_, 'f, T> {
     fn drop(&mut self) {
-        let mut patience = Patience::end();
-        let guests = &self.dev.sev.guests;
-        if let Some(mut context) = self.context.take() {
-            if self.bound {
-                self.unbind(&mut patience);
-            }
-            if self.created {
-                self.reclaim(&patience);
-            }
-            if self.share_mmio(&patience).is_err() {
-                pr_warn!(
-                    "MMIO of a TDI stays in its guest: the reverse map did not take it back\n"
-                );
-            }
-            // what is a TDI context still is not given back
-            if !context.take_back(&patience) {
-                guests.abandon(self.guest);
-                return;
-            }
+        let sev = self.dev.sev;
+        let mut debt = self.debt();
+        if self.cut_short {
+            debt = match sev.psp.arrears.owe(debt) {
+                Ok(()) => return,
+                Err(debt) => debt,
+            };
         }
-        guests.leave(self.psp(), &patience, self.guest);
+        let mut patience = Patience::end();
+        if self.bound {
+            self.unbind(&mut patience);
+        }
+        if self.share_mmio(&patience).is_err() {
+            pr_warn!("MMIO of a TDI stays in its guest: the reverse map did not take it back\n");
+        }
+        if debt.pay(&sev.psp, &sev.guests, &patience).is_err() && sev.psp.arrears.owe(debt).is_err()
+        {
+            // what is lost with it is the firmware's
+            sev.guests.abandon(self.guest);
+        }
+        // somebody else's bind may have been cut short
+        let _ = sev.settle(&patience);
     }
 }

@@ -90,8 +90,8 @@ pub(crate) struct Device<'a, 'f, T: FirmwareTransport<'f>> {
     pub(crate) hash: [u64; HASH_WORDS],
     /// Where the device interfaces of its functions are found.
     path: Option<Path>,
-    /// The encrypted link to it, or what counts as one.
-    pub(crate) stream: Option<Stream<'a, 'f>>,
+    /// The encrypted link to it, or what counts as one. Its lock is for the compiler, too.
+    stream: Pin<KBox<Mutex<Option<Stream<'a, 'f>>>>>,
     /// A store for what nobody asked for.
     scrap: Pin<KBox<Evidence>>,
 }
@@ -112,8 +112,9 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Device<'a, 'f, T> {
             note: module.page()?,
         };
         let desk = KBox::pin_init(new_mutex!(desk, "Device::desk"), GFP_KERNEL);
+        let stream = KBox::pin_init(new_mutex!(None, "Device::stream"), GFP_KERNEL);
         let scrap = Evidence::boxed();
-        let (Ok(desk), Ok(scrap)) = (desk, scrap) else {
+        let (Ok(desk), Ok(stream), Ok(scrap)) = (desk, stream, scrap) else {
             return Err(Refusal::Memory.into());
         };
         let session = module.page()?;
@@ -128,7 +129,7 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Device<'a, 'f, T> {
             session: Some(session),
             hash: [0; HASH_WORDS],
             path: None,
-            stream: None,
+            stream,
             scrap,
         };
         // whatever comes back, dropping it undoes it: it may be that the answer alone was lost
@@ -151,25 +152,70 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Device<'a, 'f, T> {
         device.hash = hash(&bound);
         device.path = Some(tdx.devifs.join(module, &patience, function_id)?);
         if let Some(stream) = Stream::begin(&device, function)? {
-            let spdm = device.spdm;
             // whatever comes of it: dropping the device ends it
-            let stream = device.stream.insert(stream);
-            stream.create(module, spdm, function, &patience)?;
+            *device.stream.lock() = Some(stream);
+            device.at_stream(|stream| stream.create(module, device.spdm, &patience))?;
             device.key_stream(&mut patience)?;
         }
         Ok(device)
     }
 
-    /// Brings keys to both ends of the stream, and enables it.
-    fn key_stream(&mut self, patience: &mut Patience) -> Result<(), Refused> {
-        let module = &self.tdx.module;
-        match &mut self.stream {
-            Some(stream) => {
-                let mut desk = self.desk.lock();
-                stream.key(module, &mut desk.courier, patience)
-            }
+    /// Does something with the stream, if there is one.
+    fn at_stream(
+        &self,
+        task: impl FnOnce(&mut Stream<'a, 'f>) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
+        match &mut *self.stream.lock() {
+            Some(stream) => task(stream),
             None => Ok(()),
         }
+    }
+
+    /// The Stream ID.
+    pub(crate) fn stream_id(&self) -> u8 {
+        self.stream.lock().as_ref().map_or(0, Stream::id)
+    }
+
+    /// Ends the use of the stream, see [`Stream::block`].
+    pub(crate) fn block_stream(&self, patience: &Patience) {
+        if let Some(stream) = &mut *self.stream.lock() {
+            stream.block(&self.tdx.module, patience);
+        }
+    }
+
+    /// Makes a stream anew that was blocked, with other keys. As long as device interfaces belong to
+    /// the old one, those of other functions, the module refuses that.
+    pub(crate) fn mend_stream(&self, patience: &mut Patience) -> Result<(), Refused> {
+        let module = &self.tdx.module;
+        if !self.stream.lock().as_ref().is_some_and(Stream::is_broken) {
+            return Ok(());
+        }
+        self.at_stream(|stream| stream.delete(module, patience))?;
+        let lost = self.lost();
+        self.in_session(patience, Operand::Rdx, |patience| {
+            self.at_stream(|stream| stream.create(module, self.spdm, patience))
+        })?;
+        // in a session that lasted the device may use the old ones yet
+        if self.lost() == lost {
+            self.keys_of_stream(|stream, desk| {
+                stream.stop_keys(module, &mut desk.courier, patience)
+            })?;
+        }
+        self.key_stream(patience)
+    }
+
+    /// Brings keys to both ends of the stream, and enables it.
+    fn key_stream(&self, patience: &mut Patience) -> Result<(), Refused> {
+        let module = &self.tdx.module;
+        self.keys_of_stream(|stream, desk| stream.key(module, &mut desk.courier, patience))
+    }
+
+    /// Gives `task` what is needed for messages about the stream, if there is one.
+    fn keys_of_stream(
+        &self,
+        task: impl FnOnce(&mut Stream<'a, 'f>, &mut Desk<'a, 'f>) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
+        self.at_stream(|stream| self.at_desk(|desk| task(stream, desk)))
     }
 
     /// How many sessions there were before this one. What was locked in one of them is not locked any
@@ -207,11 +253,15 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Device<'a, 'f, T> {
             let _ = self.ask_agent(StandIn::TpaDisconnect, [0; 2], &self.scrap, patience);
             return Err(other_device());
         }
-        match &self.stream {
-            Some(stream) => self
-                .at_desk(|desk| stream.bring_keys(&self.tdx.module, &mut desk.courier, patience)),
-            None => Ok(()),
-        }
+        let module = &self.tdx.module;
+        self.keys_of_stream(|stream, desk| {
+            if stream.is_keyed() {
+                stream.bring_keys(module, &mut desk.courier, patience)
+            } else {
+                // one that is blocked gets none any more
+                Ok(())
+            }
+        })
     }
 
     /// Gives `task` what is needed for messages.
@@ -296,7 +346,8 @@ impl<'f, T: FirmwareTransport<'f>> Drop for Device<'_, 'f, T> {
         };
         let mut patience = Patience::end();
         let module = &self.tdx.module;
-        if let Some(stream) = self.stream.take() {
+        let stream = self.stream.lock().take();
+        if let Some(stream) = stream {
             let mut desk = self.desk.lock();
             stream.end(module, &mut desk.courier, &mut patience);
         }

@@ -9,7 +9,6 @@ use crate::{
         status,
         Module, //
     },
-    stream::Stream,
     tdisp::Interface, //
 };
 use kernel::prelude::*;
@@ -100,6 +99,8 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
     ) -> Result<Self, Refused> {
         let tdx = device.tdx;
         let module = &tdx.module;
+        // whoever had the device before may have blocked it
+        device.mend_stream(&mut patience)?;
         let tdr = tdx.tds.join(module, &patience, who.vm)?;
         let mut devif = Devif {
             interface: Interface {
@@ -137,7 +138,7 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
         });
         let id = DevifId {
             iommu: IOMMU_ID as u16,
-            stream: self.interface.device.stream.as_ref().map_or(0, Stream::id),
+            stream: self.interface.device.stream_id(),
             kind: 0,
             function: self.interface.function as u32,
         };
@@ -337,10 +338,8 @@ impl<'t, 'a, 'f, T: FirmwareTransport<'f>> Devif<'t, 'a, 'f, T> {
             }
             if !unlocked {
                 // a device that does not say that it is unlocked loses its link, and everybody who
-                // uses it with it; then the module lets go
-                if let Some(stream) = &self.device().stream {
-                    stream.block(self.module(), &patience);
-                }
+                // uses it with it, until all of them are unbound; then the module lets go
+                self.device().block_stream(&patience);
             }
             let _ = self.clear(&patience);
             if self

@@ -211,16 +211,24 @@ impl<'f, T: FirmwareTransport<'f>> Module<'f, T> {
     /// A host has the lines of the page written back that are cached with that key, before it uses
     /// it; the module does that for pages that are the host's only.
     pub(crate) fn take_back(&self, patience: &Patience, page: Granule<'f>, hkid: u16) -> bool {
-        let address = page.bus_address();
-        let operands = [with_key(address, hkid)];
-        if self
-            .call_twice(patience, Leaf::PhymemPageWbinvd, &operands)
-            .is_ok()
-        {
+        if self.write_back(patience, &page, hkid).is_ok() {
             return true;
         }
+        let address = page.bus_address();
         pr_warn!("the TDX module keeps the page at {address:#x}; its memory is lost\n");
         page.leak();
         false
+    }
+
+    /// As [`Module::take_back`], for memory that will be the module's again.
+    pub(crate) fn write_back(
+        &self,
+        patience: &Patience,
+        page: &Granule<'f>,
+        hkid: u16,
+    ) -> Result<(), Refused> {
+        let operands = [with_key(page.bus_address(), hkid)];
+        self.call_twice(patience, Leaf::PhymemPageWbinvd, &operands)?;
+        Ok(())
     }
 }

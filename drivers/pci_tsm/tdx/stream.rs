@@ -56,15 +56,22 @@ const LAST_FUNCTION: u16 = 7;
 
 /// A stream.
 pub(crate) struct Stream<'a, 'f> {
+    /// Function 0 of the device.
+    function: &'a pci::Device,
     /// `None` in the root complex.
     ide: Option<IdeStream<'a>>,
     id: u8,
     /// The module's, until it is given back in the end.
     page: Option<Granule<'f>>,
+    /// The page was the module's, and its lines were not written back since.
+    used: bool,
     /// The module was asked to make it, and may have it.
     created: bool,
     /// Keys were asked for.
     keyed: bool,
+    /// It was blocked, or is not whole for another reason: nothing belongs to it until it is made
+    /// anew.
+    broken: bool,
 }
 
 impl<'a, 'f> Stream<'a, 'f> {
@@ -81,11 +88,14 @@ impl<'a, 'f> Stream<'a, 'f> {
             (None, None) => return Ok(None),
         };
         Ok(Some(Stream {
+            function,
             ide,
             id,
             page: Some(device.tdx.module.page()?),
+            used: false,
             created: false,
             keyed: false,
+            broken: false,
         }))
     }
 
@@ -94,17 +104,63 @@ impl<'a, 'f> Stream<'a, 'f> {
         self.id
     }
 
+    /// Does it have keys that it uses?
+    pub(crate) fn is_keyed(&self) -> bool {
+        self.keyed && !self.broken
+    }
+
+    /// Is it to be made anew before anything belongs to it?
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Gets rid of one that was blocked: the module has no way back from there. It does not do that
+    /// as long as a device interface belongs to it; each has to be removed before.
+    ///
+    /// # Errors
+    ///
+    /// What the module has. It can be tried again.
+    pub(crate) fn delete<T: FirmwareTransport<'f>>(
+        &mut self,
+        module: &Module<'f, T>,
+        patience: &Patience,
+    ) -> Result<(), Refused> {
+        if self.created {
+            let operands = [IOMMU_ID, u64::from(self.id)];
+            // one that was made anew and got no keys is not blocked
+            let _ = module.call_twice(patience, Leaf::IdeStreamBlock, &operands);
+            match module.call_twice(patience, Leaf::IdeStreamDelete, &operands) {
+                // an answer was lost, of this or of what was to make it
+                Err(refused) if status(&refused) != Some(Status::IdeStreamNotConfigured) => {
+                    return Err(refused)
+                }
+                _ => {}
+            }
+            self.created = false;
+            self.keyed = false;
+        }
+        if let (true, Some(page)) = (self.used, &self.page) {
+            module.write_back(patience, page, GLOBAL_HKID)?;
+            self.used = false;
+        }
+        if let Some(ide) = &mut self.ide {
+            ide.disable();
+        }
+        Ok(())
+    }
+
     /// Has the module make it for the session `spdm`.
     pub(crate) fn create<T: FirmwareTransport<'f>>(
         &mut self,
         module: &Module<'f, T>,
         spdm: u16,
-        function: &pci::Device,
         patience: &Patience,
     ) -> Result<(), Refused> {
+        let function = self.function;
         let page = self.page.as_ref().map_or(0, Granule::bus_address);
         let (first, last) = (function.dev_id(), function.dev_id() | LAST_FUNCTION);
         self.created = true;
+        self.used = true;
         let Some(ide) = &self.ide else {
             let (first, last) = (u64::from(first), u64::from(last));
             let id = u64::from(self.id);
@@ -114,6 +170,7 @@ impl<'a, 'f> Stream<'a, 'f> {
                 // it is not in the root complex: there is no stream, and no device interface of it
                 Err(refused) if status(&refused) == Some(Status::IdeStreamNotSupported) => {
                     self.created = false;
+                    self.used = false;
                     dev_info!(function, "connected without a stream\n");
                     Ok(())
                 }
@@ -158,10 +215,31 @@ impl<'a, 'f> Stream<'a, 'f> {
     ) -> Result<(), Refused> {
         self.keyed = true;
         self.bring_keys(module, courier, patience)?;
-        match &mut self.ide {
-            Some(ide) => ide.enable(insecure()),
-            None => Ok(()),
+        if let Some(ide) = &mut self.ide {
+            ide.enable(insecure())?;
         }
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Has the device forget keys that are not those of a new stream. It refuses others in the place
+    /// of keys that it uses, if it is one that does not forget them when it is disabled.
+    pub(crate) fn stop_keys<T: FirmwareTransport<'f>>(
+        &self,
+        module: &Module<'f, T>,
+        courier: &mut Courier<'a, 'f>,
+        patience: &mut Patience,
+    ) -> Result<(), Refused> {
+        if self.ide.is_none() {
+            return Ok(());
+        }
+        for parameters in KmParameters::of_key_set(KEY_SET) {
+            let object = IdeKmObject::KSetStop;
+            let stopped = self.manage(module, courier, object, parameters, patience);
+            // twice: one answer may be lost
+            stopped.or_else(|_| self.manage(module, courier, object, parameters, patience))?;
+        }
+        Ok(())
     }
 
     /// Has keys brought to both ends, new ones in the place of those that there may be.
@@ -209,11 +287,12 @@ impl<'a, 'f> Stream<'a, 'f> {
 
     /// Ends the use of it: nothing goes by it any more, and what belongs to it can be removed.
     pub(crate) fn block<T: FirmwareTransport<'f>>(
-        &self,
+        &mut self,
         module: &Module<'f, T>,
         patience: &Patience,
     ) {
         if self.created {
+            self.broken = true;
             let operands = [IOMMU_ID, u64::from(self.id)];
             let _ = module.call_twice(patience, Leaf::IdeStreamBlock, &operands);
         }
@@ -226,19 +305,9 @@ impl<'a, 'f> Stream<'a, 'f> {
         courier: &mut Courier<'a, 'f>,
         patience: &mut Patience,
     ) {
-        if self.keyed && self.ide.is_some() {
-            for parameters in KmParameters::of_key_set(KEY_SET) {
-                let stopped =
-                    self.manage(module, courier, IdeKmObject::KSetStop, parameters, patience);
-                // a device that is gone answers none of them
-                if stopped.is_err()
-                    && self
-                        .manage(module, courier, IdeKmObject::KSetStop, parameters, patience)
-                        .is_err()
-                {
-                    break;
-                }
-            }
+        if self.is_keyed() {
+            // a device that is gone answers none of them
+            let _ = self.stop_keys(module, courier, patience);
         }
         self.block(module, patience);
         let Some(page) = self.page.take() else {
@@ -247,6 +316,8 @@ impl<'a, 'f> Stream<'a, 'f> {
         if self.created {
             let operands = [IOMMU_ID, u64::from(self.id)];
             let _ = module.call_twice(patience, Leaf::IdeStreamDelete, &operands);
+        }
+        if self.used {
             module.take_back(patience, page, GLOBAL_HKID);
         }
     }

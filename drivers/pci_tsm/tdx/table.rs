@@ -115,7 +115,7 @@ impl<'f> Table<'f> {
         };
         for (level, slot) in (1..=self.kind.root()).rev().zip(&mut path.pages) {
             let entry = self.kind.entry(level, key);
-            let made = self.pages.join(entry, || {
+            let made = self.pages.join(patience, entry, || {
                 let page = module.page()?;
                 let added = module.call(patience, self.kind.add(), &[entry, page.bus_address()]);
                 if let Err(refused) = added {

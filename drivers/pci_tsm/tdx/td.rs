@@ -80,7 +80,7 @@ impl<'f> Tds<'f> {
         patience: &Patience,
         vm: usize,
     ) -> Result<u64, Refused> {
-        self.tds.join(vm, || {
+        self.tds.join(patience, vm, || {
             let mut params = module.page()?;
             params
                 .write(0, TD_PARAMS.as_bytes())

@@ -253,6 +253,18 @@ struct pci_dev *tsm_shim_root_port(struct pci_dev *pdev)
 	return pcie_find_root_port(pdev);
 }
 
+/*
+ * Does anything of what is behind the bridge above a function, or of the function,
+ * have an address in that window of the bridge? A window may be there for later.
+ */
+bool tsm_shim_window_is_used(struct pci_dev *pdev, bool prefetchable)
+{
+	struct pci_dev *bridge = pci_upstream_bridge(pdev);
+
+	return bridge && pci_resource_n(bridge, prefetchable ? PCI_BRIDGE_PREF_MEM_WINDOW :
+							       PCI_BRIDGE_MEM_WINDOW)->child;
+}
+
 /* Negative if there is no root port, or none that can be asked. */
 int tsm_shim_root_port_number(struct pci_dev *pdev)
 {

@@ -52,6 +52,7 @@ bool tsm_shim_memory_bar(struct pci_dev *pdev, int bar, u64 *start, u64 *len);
 int tsm_shim_pcie_type(struct pci_dev *pdev);
 struct pci_dev *tsm_shim_root_port(struct pci_dev *pdev);
 int tsm_shim_root_port_number(struct pci_dev *pdev);
+bool tsm_shim_window_is_used(struct pci_dev *pdev, bool prefetchable);
 int tsm_shim_segment(struct pci_dev *pdev);
 
 /* link.c: struct pci_tsm_ops */
