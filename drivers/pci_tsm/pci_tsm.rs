@@ -8,6 +8,7 @@
 //! | [`registration`] | a backend, registered with PCI/TSM |
 //! | [`shared`] | what several devices or TDIs have in common |
 //! | [`arrears`] | what firmware has not given back yet |
+//! | [`collection`] | what is to be known of a device, a part at a time |
 //! | [`ide_stream`] | the encrypted link to a device |
 //! | [`transport`] | a way to the firmware |
 //! | [`mailbox`] | the way to the emulated one |
@@ -16,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arrears;
+pub mod collection;
 pub mod ide_stream;
 pub mod link_tsm;
 pub mod mailbox;

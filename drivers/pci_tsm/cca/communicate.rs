@@ -10,6 +10,7 @@ use crate::rmm::Rmm;
 use core::mem::offset_of;
 use kernel::prelude::*;
 use pci_tsm::{
+    collection::Collection,
     patience::Patience,
     transport::{
         nonsense,
@@ -25,10 +26,6 @@ use tsm_sys::{
     granule::Granule, //
 };
 use tsm_wire::{
-    object::{
-        ObjectType,
-        OBJECT_MAX_LEN, //
-    },
     refusal::{
         Refusal,
         Refused, //
@@ -90,11 +87,6 @@ pub(crate) enum Halt {
     StreamWait,
 }
 
-/// What the RMM wants kept.
-struct Kept {
-    objects: [Option<KVVec<u8>>; ObjectType::ALL.len()],
-}
-
 impl<'a, 'f> Communication<'a, 'f> {
     pub(crate) fn new<T: FirmwareTransport<'f>>(
         doe: Doe<'a>,
@@ -126,21 +118,19 @@ impl<'a, 'f> Communication<'a, 'f> {
         evidence: &Evidence,
         patience: &mut Patience,
     ) -> Result<Halt, Refused> {
-        let mut kept = Kept {
-            objects: Default::default(),
-        };
+        let mut kept = Collection::default();
         let mut status = CommStatus::None;
         let mut brought = 0;
         for _ in 0..MESSAGES_MAX {
             let exit = self.step(rmm, party, status, brought, patience)?;
             let flags = ExitFlags(exit.flags);
             if flags.contains(ExitFlags::CACHE_RSP) {
-                let part = (exit.cache_rsp_offset, exit.cache_rsp_len);
-                kept.append(exit.cache_obj_id, &self.response, part, brought)?;
+                let part = (exit.cache_rsp_offset, exit.cache_rsp_len, brought);
+                keep(&mut kept, exit.cache_obj_id, &self.response, part)?;
             }
             if flags.contains(ExitFlags::CACHE_REQ) {
-                let part = (exit.cache_req_offset, exit.cache_req_len);
-                kept.append(exit.cache_obj_id, &self.request, part, exit.req_len)?;
+                let part = (exit.cache_req_offset, exit.cache_req_len, exit.req_len);
+                keep(&mut kept, exit.cache_obj_id, &self.request, part)?;
             }
             if flags.0 == 0 {
                 kept.store(evidence)?;
@@ -233,48 +223,16 @@ impl<'a, 'f> Communication<'a, 'f> {
     }
 }
 
-impl Kept {
-    /// Appends a part of a page to an object. `valid` bytes of the page have a meaning.
-    fn append(
-        &mut self,
-        object: u64,
-        page: &Granule<'_>,
-        (offset, len): (u64, u64),
-        valid: u64,
-    ) -> Result<(), Refused> {
-        let fits = offset.checked_add(len).is_some_and(|end| end <= valid);
-        if !fits || valid > GRANULE_SIZE as u64 {
-            return Err(nonsense());
-        }
-        let object = usize::try_from(object).map_err(|_| nonsense())?;
-        let slot = self.objects.get_mut(object).ok_or(nonsense())?;
-        let bytes = slot.get_or_insert_with(KVVec::new);
-        let (old, len) = (bytes.len(), len as usize);
-        if old + len > OBJECT_MAX_LEN {
-            return Err(Refusal::Memory.into());
-        }
-        if bytes.capacity() < old + len {
-            // twice the room each time, so that a large object is not copied for each message
-            bytes
-                .reserve(len.max(old), GFP_KERNEL)
-                .map_err(|_| Refusal::Memory)?;
-        }
-        bytes
-            .resize(old + len, 0, GFP_KERNEL)
-            .map_err(|_| Refusal::Memory)?;
-        let room = bytes.get_mut(old..).ok_or(nonsense())?;
-        page.read(offset as usize, room).map_err(|_| nonsense())
+/// Adds a part of `page` to what is collected; `valid` bytes of the page have a meaning.
+fn keep(
+    collection: &mut Collection,
+    object: u64,
+    page: &Granule<'_>,
+    (offset, len, valid): (u64, u64, u64),
+) -> Result<(), Refused> {
+    let fits = offset.checked_add(len).is_some_and(|end| end <= valid);
+    if !fits || valid > GRANULE_SIZE as u64 {
+        return Err(nonsense());
     }
-
-    /// Puts the objects where they can be read.
-    fn store(self, evidence: &Evidence) -> Result<(), Refused> {
-        for (object, bytes) in ObjectType::ALL.into_iter().zip(self.objects) {
-            if let Some(bytes) = bytes {
-                evidence
-                    .put(object, bytes)
-                    .map_err(|_| Refused::from(Refusal::Memory))?;
-            }
-        }
-        Ok(())
-    }
+    collection.append(object, page, offset as usize, len as usize)
 }

@@ -15,6 +15,7 @@ use crate::{
 };
 use kernel::prelude::*;
 use pci_tsm::{
+    collection::Collection,
     patience::Patience,
     transport::{
         nonsense,
@@ -25,14 +26,7 @@ use pci_tsm::{
 use tsm_core::evidence::Evidence;
 use tsm_sys::granule::Granule;
 use tsm_wire::{
-    object::{
-        ObjectType,
-        OBJECT_MAX_LEN, //
-    },
-    refusal::{
-        Refusal,
-        Refused, //
-    },
+    refusal::Refused,
     tdx::{
         register::{
             R14,
@@ -64,9 +58,7 @@ pub(crate) fn run<'f, T: FirmwareTransport<'f>>(
     evidence: &Evidence,
     patience: &mut Patience,
 ) -> Result<Registers, Refused> {
-    let mut collection = Collection {
-        objects: Default::default(),
-    };
+    let mut collection = Collection::default();
     let mut turn = Turn::Begin;
     for _ in 0..CALLS_MAX {
         let [r12, r13] = operands;
@@ -82,7 +74,9 @@ pub(crate) fn run<'f, T: FirmwareTransport<'f>>(
         ];
         let registers = module.call(patience, call, &operands)?;
         let part = Information::from_raw(result(&registers, RDX));
-        collection.append(part, information)?;
+        if part.len != 0 {
+            collection.append(part.object.into(), information, 0, part.len as usize)?;
+        }
         if result(&registers, RAX) != Status::GoOn.raw() {
             collection.store(evidence)?;
             return Ok(registers);
@@ -103,58 +97,4 @@ pub(crate) fn run<'f, T: FirmwareTransport<'f>>(
         };
     }
     Err(nonsense())
-}
-
-/// Objects that are being collected.
-struct Collection {
-    objects: [Option<KVVec<u8>>; ObjectType::ALL.len()],
-}
-
-impl Collection {
-    fn append(&mut self, part: Information, page: &Granule<'_>) -> Result<(), Refused> {
-        let len = part.len as usize;
-        if len == 0 {
-            return Ok(());
-        }
-        let slot = self.objects.get_mut(part.object as usize);
-        let bytes = slot.ok_or(nonsense())?.get_or_insert_with(KVVec::new);
-        append(bytes, page, 0, len)
-    }
-
-    fn store(self, evidence: &Evidence) -> Result<(), Refused> {
-        for (object, bytes) in ObjectType::ALL.into_iter().zip(self.objects) {
-            if let Some(bytes) = bytes {
-                evidence
-                    .put(object, bytes)
-                    .map_err(|_| Refused::from(Refusal::Memory))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Appends `len` bytes of a page, from `offset` on, to an object.
-pub(crate) fn append(
-    bytes: &mut KVVec<u8>,
-    page: &Granule<'_>,
-    offset: usize,
-    len: usize,
-) -> Result<(), Refused> {
-    let old = bytes.len();
-    // a page at most, which is looked at when it is read
-    let new = old.checked_add(len).ok_or(nonsense())?;
-    if new > OBJECT_MAX_LEN {
-        return Err(Refusal::Memory.into());
-    }
-    if bytes.capacity() < new {
-        // twice the room each time, so that a large object is not copied for each message
-        bytes
-            .reserve(len.max(old), GFP_KERNEL)
-            .map_err(|_| Refusal::Memory)?;
-    }
-    bytes
-        .resize(new, 0, GFP_KERNEL)
-        .map_err(|_| Refusal::Memory)?;
-    let room = bytes.get_mut(old..).ok_or(nonsense())?;
-    page.read(offset, room).map_err(|_| nonsense())
 }

@@ -3,7 +3,6 @@
 //! TDISP requests, by the TDX module: the host's, and those of the guest that the host passes on.
 
 use crate::{
-    agent::append,
     device::{
         Desk,
         Device, //
@@ -16,6 +15,7 @@ use crate::{
 };
 use kernel::prelude::*;
 use pci_tsm::{
+    collection::append,
     patience::Patience,
     transport::{
         nonsense,
