@@ -3,7 +3,7 @@
 //! Inputs to begin with.
 
 use super::life::LIFE;
-use super::operands::calls;
+use super::operands::{calls, TDR};
 use crate::seeds::bytes;
 use tsm_wire::tdx::{Call, Leaf, StandIn};
 
@@ -24,6 +24,28 @@ pub fn seeds() -> Vec<Vec<u8>> {
         for (height, which) in [(7, 5), (TOP, 5), (7, 6), (TOP, 1), (8, 9)] {
             all.push(from(height, &[talk(which, script), talk(which, &[])]));
         }
+    }
+    // A page of the module's where one of the host's belongs.
+    let page =
+        |call: Call, variant: u8, operand: u8| vec![1, number(call), variant, operand, 0, TDR];
+    for (leaf, variant, operand) in [
+        (Leaf::MngCreate, 0, 0),
+        (Leaf::SpdmCreate, 0, 2),
+        (Leaf::IdeStreamCreate, 0, 9),
+        (Leaf::IdeStreamIdekmreq, 0, 5),
+        (Leaf::IdeStreamIdekmrsp, 0, 2),
+        (Leaf::DevifCreate, 1, 2),
+        (Leaf::DevifCreate, 1, 3),
+        (Leaf::DevifRequest, 6, 2),
+        (Leaf::DevifResponse, 0, 1),
+        (Leaf::DevifResponse, 3, 2),
+        (Leaf::DevifMtAdd, 0, 1),
+        (Leaf::MmioMtAdd, 0, 1),
+    ] {
+        all.push(from(TOP, &[page(leaf.into(), variant, operand)]));
+    }
+    for operand in [2, 4, 5, 6] {
+        all.push(from(TOP, &[page(StandIn::TpaMeasure.into(), 4, operand)]));
     }
     // Other functions, and a stream of an endpoint in the root complex.
     all.push(from(
