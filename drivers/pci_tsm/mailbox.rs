@@ -64,7 +64,7 @@ impl<'a> Mailbox<'a> {
         personality: Personality,
     ) -> Result<Pin<KBox<Self>>> {
         function.enable_device_mem()?;
-        set_dma_mask(function)?;
+        set_dma_mask::<{ mailbox::ADDRESS_BITS }>(function)?;
         function.set_master();
         let bound: &'a pci::Device<device::Bound> = function;
         let bar = bound.iomap_region_sized::<BAR_SIZE>(mailbox::BAR, c"tsm mailbox")?;

@@ -123,12 +123,13 @@ impl Drop for Granule<'_> {
     }
 }
 
-/// Lets a function reach memory with addresses of 64 bits.
+/// Lets a function reach memory with addresses of `BITS` bits. An IOMMU that is let gives addresses
+/// of 64, which is more than the physical addresses have that firmware is used to.
 ///
 /// # Errors
 ///
 /// If the platform cannot.
-pub fn set_dma_mask(function: &pci::Device<device::Core<'_>>) -> Result {
+pub fn set_dma_mask<const BITS: u32>(function: &pci::Device<device::Core<'_>>) -> Result {
     // SAFETY: A `Core` device is one in probe(), where nothing was allocated for it yet.
-    unsafe { function.dma_set_mask_and_coherent(DmaMask::new::<64>()) }
+    unsafe { function.dma_set_mask_and_coherent(DmaMask::new::<BITS>()) }
 }

@@ -56,6 +56,10 @@ pub const RESET: usize = 0x014;
 /// Offset of `X[0]`; 16 times u64. `X[0]` is what to do in and the status out, the others are
 /// arguments in and results out. Writes are ignored while busy.
 pub const X: usize = 0x040;
+/// Bits of the addresses in arguments, which stand for physical addresses, so that none has more
+/// than each firmware takes: 52 for the PSP, but for the last page (`SLA_EOL`); 48 for an RMM
+/// without FEAT_LPA; for the TDX module as many as are below the key.
+pub const ADDRESS_BITS: u32 = crate::tdx::td::HKID_SHIFT;
 /// How many registers `X[]` has.
 pub const X_COUNT: usize = 16;
 
