@@ -32,7 +32,8 @@ use tsm_wire::{
     mailbox::{
         self,
         Personality,
-        BAR_SIZE, //
+        BAR_SIZE,
+        X_COUNT, //
     },
     refusal::Refusal, //
 };
@@ -96,13 +97,18 @@ impl<'a> Mailbox<'a> {
         registers: &mut Registers,
         patience: &Patience,
     ) -> Result<Result<(), Refusal>> {
-        for (n, x) in registers.iter().enumerate() {
+        let used = mailbox::used(registers);
+        for (n, x) in registers.iter().enumerate().take(used) {
             bar.try_write64(*x, mailbox::x(n))?;
         }
-        bar.try_write32(1, mailbox::DOORBELL)?;
+        bar.try_write32(used as u32, mailbox::DOORBELL)?;
         let start = Instant::<Monotonic>::now();
         let mut looks = 0;
-        while bar.try_read32(mailbox::STATUS)? & mailbox::STATUS_BUSY != 0 {
+        let results = loop {
+            let status = bar.try_read32(mailbox::STATUS)?;
+            if status & mailbox::STATUS_BUSY == 0 {
+                break mailbox::results(status);
+            }
             looks += 1;
             if looks <= SPINS {
                 continue;
@@ -117,8 +123,9 @@ impl<'a> Mailbox<'a> {
                 bar.try_write32(1, mailbox::RESET)?;
                 return Ok(waited);
             }
-        }
-        for (n, x) in registers.iter_mut().enumerate() {
+        };
+        *registers = [0; X_COUNT];
+        for (n, x) in registers.iter_mut().enumerate().take(results) {
             *x = bar.try_read64(mailbox::x(n))?;
         }
         Ok(Ok(()))

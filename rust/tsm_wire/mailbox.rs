@@ -4,7 +4,9 @@
 //!
 //! Each firmware has a function of its own. BAR0 of it is one page of little-endian registers that
 //! take 32 and 64 bit accesses. A caller writes the registers of a call to `X[]`, rings the doorbell,
-//! waits until [`STATUS_BUSY`] clears and reads the results from `X[]`. Bus mastering must be enabled
+//! waits until [`STATUS_BUSY`] clears and reads the results from `X[]`. Each access takes a
+//! while, so only registers that are not zero are written and read: the doorbell and the status say
+//! how many those are. Bus mastering must be enabled
 //! on the function, since the addresses in arguments are bus addresses that it reads and writes.
 //!
 //! | personality | `X[0]` in | arguments | `X[0]` out | results |
@@ -38,7 +40,7 @@ pub const BAR_SIZE: usize = 4096;
 /// Value of [`MAGIC`]: "TSMF".
 pub const MAGIC_VALUE: u32 = 0x464d_5354;
 /// Value of [`VERSION`] that this file describes.
-pub const VERSION_VALUE: u32 = 1;
+pub const VERSION_VALUE: u32 = 2;
 
 /// Offset of the magic number; u32, read only.
 pub const MAGIC: usize = 0x000;
@@ -48,7 +50,8 @@ pub const VERSION: usize = 0x004;
 pub const PERSONALITY: usize = 0x008;
 /// Offset of the status; u32, read only.
 pub const STATUS: usize = 0x00c;
-/// Offset of the doorbell; u32, write only. Any write runs the call in `X[]`; ignored while busy.
+/// Offset of the doorbell; u32, write only. A write runs the call in the first registers of `X[]`, as
+/// many as it says; those after them count as zero. Ignored while busy.
 pub const DOORBELL: usize = 0x010;
 /// Offset of the reset register; u32, write only. Any write ends a running call: busy clears and
 /// `X[0]` reads a failure of the personality's.
@@ -77,6 +80,27 @@ pub const ROOT_PORTS: usize = 3;
 
 /// A call is running; `X[]` is not valid yet.
 pub const STATUS_BUSY: u32 = 1 << 0;
+/// Where the number of results stands in the status, 8 bits: the registers of `X[]` after as many are
+/// zero.
+pub const STATUS_RESULTS_SHIFT: u32 = 8;
+
+/// How many registers have results, by the status; [`X_COUNT`] at most.
+pub const fn results(status: u32) -> usize {
+    let count = (status >> STATUS_RESULTS_SHIFT & 0xff) as usize;
+    if count < X_COUNT {
+        count
+    } else {
+        X_COUNT
+    }
+}
+
+/// How many of the registers of a call are to be written: those after them are zero.
+pub fn used(registers: &[u64; X_COUNT]) -> usize {
+    registers
+        .iter()
+        .rposition(|register| *register != 0)
+        .map_or(0, |last| last + 1)
+}
 
 /// Offset of `X[n]` in bytes; `n` is below [`X_COUNT`].
 pub const fn x(n: usize) -> usize {

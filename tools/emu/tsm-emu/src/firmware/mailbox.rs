@@ -3,7 +3,8 @@
 //! The registers of the mailbox, see [`tsm_wire::mailbox`].
 
 use tsm_wire::mailbox::{
-    Personality, Registers, DOORBELL, MAGIC_VALUE, RESET, STATUS_BUSY, VERSION_VALUE, X, X_COUNT,
+    used, Personality, Registers, DOORBELL, MAGIC_VALUE, RESET, STATUS_BUSY, STATUS_RESULTS_SHIFT,
+    VERSION_VALUE, X, X_COUNT,
 };
 use zerocopy::IntoBytes;
 
@@ -53,7 +54,16 @@ impl Mailbox {
     pub(super) fn write(&mut self, offset: usize, data: &[u8]) -> Event {
         let busy = self.registers.status & STATUS_BUSY != 0;
         match offset {
-            DOORBELL if !busy => return Event::Ring,
+            DOORBELL if !busy => {
+                let mut count = [0; 4];
+                for (to, from) in count.iter_mut().zip(data) {
+                    *to = *from;
+                }
+                let count = u32::from_le_bytes(count) as usize;
+                let unused = self.registers.x.get_mut(count..).unwrap_or_default();
+                unused.fill(0);
+                return Event::Ring;
+            }
             RESET if busy => return Event::CutOff,
             X.. if !busy => {
                 let inside = self
@@ -83,7 +93,7 @@ impl Mailbox {
         for (to, from) in self.registers.x.iter_mut().zip(results) {
             *to = from;
         }
-        self.registers.status &= !STATUS_BUSY;
+        self.registers.status = (used(&self.registers.x) as u32) << STATUS_RESULTS_SHIFT;
     }
 
     /// Forgets call and results.
@@ -96,7 +106,7 @@ impl Mailbox {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use tsm_wire::mailbox::{x, MAGIC, PERSONALITY, STATUS, VERSION};
+    use tsm_wire::mailbox::{results, x, MAGIC, PERSONALITY, STATUS, VERSION};
 
     fn word(mailbox: &Mailbox, offset: usize) -> u32 {
         let mut data = [0; 4];
@@ -110,26 +120,29 @@ mod tests {
         assert_eq!(word(&mailbox, MAGIC).to_le_bytes(), *b"TSMF");
         assert_eq!(
             (word(&mailbox, VERSION), word(&mailbox, PERSONALITY)),
-            (1, 1)
+            (2, 1)
         );
+        mailbox.write(x(3), &5u64.to_le_bytes());
         mailbox.write(x(1), &0x1122_3344_5566_7788u64.to_le_bytes());
         mailbox.write(x(2) + 4, &7u32.to_le_bytes());
-        assert_eq!(mailbox.write(DOORBELL, &[1, 0, 0, 0]), Event::Ring);
+        assert_eq!(mailbox.write(DOORBELL, &[3, 0, 0, 0]), Event::Ring);
         let call = mailbox.begin();
-        assert_eq!(call[..3], [0, 0x1122_3344_5566_7788, 7 << 32]);
+        assert_eq!(call[..4], [0, 0x1122_3344_5566_7788, 7 << 32, 0]);
         assert_eq!(word(&mailbox, STATUS), STATUS_BUSY);
         assert_eq!(mailbox.write(DOORBELL, &[1, 0, 0, 0]), Event::None);
         mailbox.write(x(1), &[0; 8]);
         assert_eq!(mailbox.registers.x[1], 0x1122_3344_5566_7788);
         assert_eq!(mailbox.write(RESET, &[0; 4]), Event::CutOff);
-        mailbox.finish([6]);
-        assert_eq!(word(&mailbox, STATUS), 0);
-        assert_eq!(mailbox.registers.x[..2], [6, 0]);
+        mailbox.finish([6, 0, 8, 0]);
+        assert_eq!(word(&mailbox, STATUS), 3 << STATUS_RESULTS_SHIFT);
+        assert_eq!(results(word(&mailbox, STATUS)), 3);
+        assert_eq!(mailbox.registers.x[..4], [6, 0, 8, 0]);
         mailbox.write(x(0), &[9]);
         assert_eq!(mailbox.write(RESET, &[0; 4]), Event::None);
         assert_eq!(mailbox.registers.x[0], 9);
         mailbox.reset();
         assert_eq!(mailbox.registers.x[0], 0);
+        assert_eq!(results(word(&mailbox, STATUS)), 0);
     }
 
     proptest! {

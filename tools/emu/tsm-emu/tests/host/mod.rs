@@ -234,7 +234,7 @@ impl Host {
                 .write_mailbox(personality, x(n), &word.to_le_bytes(), self.now);
         }
         self.platform
-            .write_mailbox(personality, DOORBELL, &[1, 0, 0, 0], self.now);
+            .write_mailbox(personality, DOORBELL, &[X_COUNT as u8, 0, 0, 0], self.now);
         let busy = self.register(personality, STATUS) as u32 & STATUS_BUSY != 0;
         (!busy).then(|| std::array::from_fn(|n| self.register(personality, x(n))))
     }
