@@ -48,7 +48,8 @@ use tsm_wire::{
         },
         Fid,
         PdevParams,
-        PdevState, //
+        PdevState,
+        GRANULE_SIZE, //
     }, //
 };
 use zerocopy::IntoBytes;
@@ -57,6 +58,8 @@ use zerocopy::IntoBytes;
 const ROUNDS: usize = 4;
 /// Functions of a device without ARI.
 const FUNCTIONS: u64 = 8;
+/// What is behind parameters that are shorter than those before them.
+static ZEROES: [u8; GRANULE_SIZE] = [0; GRANULE_SIZE];
 
 /// What a PDEV is of.
 #[derive(Clone, Copy)]
@@ -193,12 +196,10 @@ impl<'a, 'f, T: FirmwareTransport<'f>> Pdev<'a, 'f, T> {
         let mut desk = self.desk.lock();
         desk.params.write(0, params).map_err(|_| nonsense())?;
         // longer ones were there before
-        let zeroes = [0; 256];
-        let mut at = params.len();
-        while let Some(left @ 1..) = desk.filled.checked_sub(at) {
-            let rest = zeroes.get(..left.min(zeroes.len())).ok_or(nonsense())?;
-            desk.params.write(at, rest).map_err(|_| nonsense())?;
-            at += rest.len();
+        if let Some(rest) = ZEROES.get(params.len()..desk.filled) {
+            desk.params
+                .write(params.len(), rest)
+                .map_err(|_| nonsense())?;
         }
         desk.filled = params.len();
         Ok(desk.params.bus_address())
