@@ -230,9 +230,6 @@ impl<'a, 'f> Stream<'a, 'f> {
         courier: &mut Courier<'a, 'f>,
         patience: &mut Patience,
     ) -> Result<(), Refused> {
-        if self.ide.is_none() {
-            return Ok(());
-        }
         for parameters in KmParameters::of_key_set(KEY_SET) {
             let object = IdeKmObject::KSetStop;
             let stopped = self.manage(module, courier, object, parameters, patience);
@@ -249,9 +246,6 @@ impl<'a, 'f> Stream<'a, 'f> {
         courier: &mut Courier<'a, 'f>,
         patience: &mut Patience,
     ) -> Result<(), Refused> {
-        if self.ide.is_none() {
-            return Ok(());
-        }
         for object in [IdeKmObject::KeyProg, IdeKmObject::KSetGo] {
             for parameters in KmParameters::of_key_set(KEY_SET) {
                 self.manage(module, courier, object, parameters, patience)?;
@@ -260,7 +254,7 @@ impl<'a, 'f> Stream<'a, 'f> {
         Ok(())
     }
 
-    /// One request of IDE_KM, and its answer.
+    /// One request of IDE_KM, and its answer; none where there is no IDE.
     fn manage<T: FirmwareTransport<'f>>(
         &self,
         module: &Module<'f, T>,
@@ -269,6 +263,9 @@ impl<'a, 'f> Stream<'a, 'f> {
         parameters: KmParameters,
         patience: &mut Patience,
     ) -> Result<(), Refused> {
+        if self.ide.is_none() {
+            return Ok(());
+        }
         let id = u64::from(self.id);
         let slot = match object {
             IdeKmObject::KeyProg => parameters.slot(self.id),
