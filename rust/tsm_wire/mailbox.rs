@@ -4,10 +4,10 @@
 //!
 //! Each firmware has a function of its own. BAR0 of it is one page of little-endian registers that
 //! take 32 and 64 bit accesses. A caller writes the registers of a call to `X[]`, rings the doorbell,
-//! waits until [`STATUS_BUSY`] clears and reads the results from `X[]`. Each access takes a
-//! while, so only registers that are not zero are written and read: the doorbell and the status say
-//! how many those are. Bus mastering must be enabled
-//! on the function, since the addresses in arguments are bus addresses that it reads and writes.
+//! waits until [`STATUS_BUSY`] clears and reads the results from `X[]`. Each access takes a while, so
+//! zeroes at the end are neither written nor read: the doorbell and the status say how many registers
+//! there are before them. Bus mastering must be enabled on the function, since the addresses in
+//! arguments are bus addresses that it reads and writes.
 //!
 //! | personality | `X[0]` in | arguments | `X[0]` out | results |
 //! |---|---|---|---|---|
@@ -59,12 +59,12 @@ pub const RESET: usize = 0x014;
 /// Offset of `X[0]`; 16 times u64. `X[0]` is what to do in and the status out, the others are
 /// arguments in and results out. Writes are ignored while busy.
 pub const X: usize = 0x040;
+/// How many registers `X[]` has.
+pub const X_COUNT: usize = 16;
 /// Bits of the addresses in arguments, which stand for physical addresses, so that none has more
 /// than each firmware takes: 52 for the PSP, but for the last page (`SLA_EOL`); 48 for an RMM
 /// without FEAT_LPA; for the TDX module as many as are below the key.
 pub const ADDRESS_BITS: u32 = crate::tdx::td::HKID_SHIFT;
-/// How many registers `X[]` has.
-pub const X_COUNT: usize = 16;
 
 /// In `X[0]`: stands in for an instruction of the host's, which no firmware sees.
 pub const INSTRUCTION: u64 = 1 << 63;
@@ -85,13 +85,8 @@ pub const STATUS_BUSY: u32 = 1 << 0;
 pub const STATUS_RESULTS_SHIFT: u32 = 8;
 
 /// How many registers have results, by the status; [`X_COUNT`] at most.
-pub const fn results(status: u32) -> usize {
-    let count = (status >> STATUS_RESULTS_SHIFT & 0xff) as usize;
-    if count < X_COUNT {
-        count
-    } else {
-        X_COUNT
-    }
+pub fn results(status: u32) -> usize {
+    X_COUNT.min((status >> STATUS_RESULTS_SHIFT & 0xff) as usize)
 }
 
 /// How many of the registers of a call are to be written: those after them are zero.
