@@ -46,6 +46,18 @@ FIXTURE_TEARDOWN(interrupted)
 		ASSERT_EQ(0, knob_reset());					\
 	} while (0)
 
+/* The second is interrupted while it waits for the first, which does not notice. */
+#define INTERRUPT_SECOND(_first, _second)					\
+	do {									\
+		clock_sleep_ms(300);						\
+		ASSERT_EQ(0, call_interrupt(&(_second)->call, SIGUSR1));	\
+		EXPECT_TRUE(call_wait(&(_second)->call, AT_ONCE));		\
+		EXPECT_EQ(-EINTR, (_second)->call.result);			\
+		EXPECT_FALSE(call_is_done(&(_first)->call));			\
+		ASSERT_TRUE(call_wait(&(_first)->call, TSM_DEADLINE));		\
+		EXPECT_EQ(0, (_first)->call.result);				\
+	} while (0)
+
 TEST_F(interrupted, run)
 {
 	struct flight flight;
@@ -164,14 +176,7 @@ TEST_F_TIMEOUT(interrupted, bind_behind_another_one, 60)
 	};
 	ASSERT_EQ(0, call_start(&second.call, self->vmm.iommufd, IOMMU_VDEVICE_TSM_OP,
 				&second.op));
-	clock_sleep_ms(300);
-	ASSERT_EQ(0, call_interrupt(&second.call, SIGUSR1));
-	EXPECT_TRUE(call_wait(&second.call, AT_ONCE));
-	EXPECT_EQ(-EINTR, second.call.result);
-	EXPECT_FALSE(call_is_done(&first.call));
-	/* the first one did not notice */
-	ASSERT_TRUE(call_wait(&first.call, TSM_DEADLINE));
-	EXPECT_EQ(0, first.call.result);
+	INTERRUPT_SECOND(&first, &second);
 	EXPECT_STATE(TSM_LOCKED, &self->tdi);
 	EXPECT_EQ(0, tsm_bind(&other));
 	tdi_close(&other);
@@ -270,14 +275,7 @@ TEST_F(interrupted, while_it_waits_for_its_turn)
 				 sizeof(second.payload.state), NULL, 0);
 	ASSERT_EQ(0, call_start(&second.call, self->vmm.iommufd, IOMMU_VDEVICE_TSM_REQ,
 				&second.req));
-	clock_sleep_ms(300);
-	ASSERT_EQ(0, call_interrupt(&second.call, SIGUSR1));
-	EXPECT_TRUE(call_wait(&second.call, AT_ONCE));
-	EXPECT_EQ(-EINTR, second.call.result);
-	EXPECT_FALSE(call_is_done(&first.call));
-	/* the first one did not notice */
-	ASSERT_TRUE(call_wait(&first.call, TSM_DEADLINE));
-	EXPECT_EQ(0, first.call.result);
+	INTERRUPT_SECOND(&first, &second);
 	EXPECT_STATE(TSM_RUN, &self->tdi);
 	EXPECT_STATE(TSM_LOCKED, &other);
 	tdi_close(&other);
