@@ -43,10 +43,9 @@ FIXTURE_VARIANT_ON_EACH_ARCH(impostor, with_other_firmware,
 
 FIXTURE_SETUP(impostor)
 {
-	SETUP_PLATFORM(variant->arch);
+	SETUP_DISCONNECTED(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
 	ASSERT_EQ(0, platform_tsm(variant->arch, self->tsm, sizeof(self->tsm)));
-	ASSERT_EQ(0, tsm_disconnect(self->tdi.fn.bdf));
 }
 
 FIXTURE_TEARDOWN(impostor)

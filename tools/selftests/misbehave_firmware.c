@@ -244,9 +244,8 @@ FIXTURE_SETUP(misbehave)
 {
 	static const enum step earlier[] = { LOAD, CONNECT, BIND, UNBIND, DISCONNECT };
 
-	SETUP_PLATFORM(variant->arch);
+	SETUP_DISCONNECTED(variant->arch);
 	SETUP_TDI(&self->vmm, &self->tdi, 0, 0x10);
-	ASSERT_EQ(0, tsm_disconnect(self->tdi.fn.bdf));
 	ASSERT_EQ(0, kmod_unload(arch_module(variant->arch)));
 	/* needed for an ASID that another guest had, so that there has to be one before */
 	if (variant->arch == ARCH_SEV && variant->call == SNP_DF_FLUSH) {
@@ -264,7 +263,7 @@ FIXTURE_TEARDOWN(misbehave)
 	EXPECT_EQ(0, knob_reset());
 	tdi_close(&self->tdi);
 	vmm_close(&self->vmm);
-	EXPECT_EQ(0, platform_ready(variant->arch));
+	EXPECT_EQ(0, platform_disconnected());
 	TEARDOWN_PLATFORM();
 }
 

@@ -19,16 +19,9 @@ static const unsigned int functions[DEVICES] = { 0, FUNCTION_OF_DEVICE_1, FUNCTI
 /* The setup of all of these: everything there, nothing connected. */
 #define SETUP_PLUGS()								\
 	do {									\
-		struct function _fn;						\
-										\
 		for (enum arch _arch = ARCH_CCA; _arch < ARCH_END; _arch++)	\
-			if (platform_missing(_arch))				\
-				SKIP(return, "%s", platform_missing(_arch));	\
-		ASSERT_EQ(0, platform_ready(ARCH_NONE));			\
-		for (int _i = 0; _i < DEVICES; _i++) {				\
-			ASSERT_EQ(0, function_find(&_fn, functions[_i]));	\
-			ASSERT_EQ(0, tsm_disconnect(_fn.bdf));			\
-		}								\
+			NEED_PLATFORM(_arch);					\
+		ASSERT_EQ(0, platform_disconnected());				\
 	} while (0)
 
 /* Connect the device of @fn to the TSM of @arch. */

@@ -33,21 +33,20 @@ FIXTURE_ON_EACH_ARCH(stream);
 
 FIXTURE_SETUP(stream)
 {
-	SETUP_PLATFORM(variant->arch);
+	SETUP_DISCONNECTED(variant->arch);
 	if (!kmod_is_loaded(PORT_IDE))
 		SKIP(return, "the device is not below a root port with IDE");
 	ASSERT_EQ(0, function_find(&self->fn, 0));
 	ASSERT_EQ(0, platform_tsm(variant->arch, self->tsm, sizeof(self->tsm)));
 	ASSERT_EQ(0, stream_bridge(self->fn.bdf, self->bridge, sizeof(self->bridge)));
 	snprintf(self->at_tsm, sizeof(self->at_tsm), "/sys/class/tsm/%s", self->tsm);
-	ASSERT_EQ(0, tsm_disconnect(self->fn.bdf));
 	self->available = stream_available(self->bridge);
 	ASSERT_LT(0, self->available);
 }
 
 FIXTURE_TEARDOWN(stream)
 {
-	EXPECT_EQ(0, platform_ready(variant->arch));
+	EXPECT_EQ(0, platform_disconnected());
 	TEARDOWN_PLATFORM();
 }
 

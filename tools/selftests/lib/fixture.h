@@ -54,14 +54,26 @@
 	FIXTURE_VARIANT_ADD_OF(2, _fixture, sev) { .arch = ARCH_SEV };		\
 	FIXTURE_VARIANT_ADD_OF(3, _fixture, tdx) { .arch = ARCH_TDX }
 
-/* First line of a setup. */
-#define SETUP_PLATFORM(_arch)							\
+#define NEED_PLATFORM(_arch)							\
 	do {									\
 		const char *_why = platform_missing(_arch);			\
 										\
 		if (_why)							\
 			SKIP(return, "%s", _why);				\
+	} while (0)
+
+/* First line of a setup. */
+#define SETUP_PLATFORM(_arch)							\
+	do {									\
+		NEED_PLATFORM(_arch);						\
 		ASSERT_EQ(0, platform_ready(_arch));				\
+	} while (0)
+
+/* The same, where the test is to connect the device. */
+#define SETUP_DISCONNECTED(_arch)						\
+	do {									\
+		NEED_PLATFORM(_arch);						\
+		ASSERT_EQ(0, platform_disconnected());				\
 	} while (0)
 
 /* A VMM with one function as a vDEVICE that is not bound. */

@@ -155,3 +155,14 @@ int platform_ready(enum arch arch)
 		return failed("finding the TSM of the firmware function", ret);
 	return connect_to(&fn, tsm);
 }
+
+int platform_disconnected(void)
+{
+	struct function fn;
+	int ret = platform_ready(ARCH_NONE);
+
+	if (ret)
+		return ret;
+	ret = function_find(&fn, 0);
+	return ret ? failed("finding the endpoint", ret) : connect_to(&fn, "");
+}

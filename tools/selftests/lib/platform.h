@@ -20,6 +20,9 @@ const char *platform_missing(enum arch arch);
  */
 int platform_ready(enum arch arch);
 
+/* The same, but that no device is connected to any TSM. */
+int platform_disconnected(void);
+
 /* The address of a firmware's function, or a negative errno if it is not there. */
 int platform_firmware(enum arch arch, char *bdf, size_t size);
 
