@@ -15,7 +15,7 @@ use tsm_emu::device::{Device, FUNCTIONS};
 use tsm_emu::firmware::references::{Reference, References};
 use tsm_emu::firmware::root_ports::RootPorts;
 use tsm_emu::firmware::tsm::{Machine, Registers, Tsm};
-use tsm_emu::identity::{Identity, Presented};
+use tsm_emu::identity::{Identity, Length, Presented};
 use tsm_emu::knobs::{ExchangeKnobs, FirmwareKnobs};
 use tsm_wire::mailbox::X_COUNT;
 
@@ -44,7 +44,8 @@ pub(super) struct Host<T> {
 impl<T: Tsm + Default> Host<T> {
     /// With firmware that writes to pages of this owner.
     pub(super) fn new(written: Option<Owner>) -> Self {
-        static IDENTITY: LazyLock<Identity> = LazyLock::new(|| Identity::generate().unwrap());
+        static IDENTITY: LazyLock<Identity> =
+            LazyLock::new(|| Identity::generate(Length::default()).unwrap());
         let device = Device::new(IDENTITY.clone(), 0, FUNCTIONS);
         let reference = Reference {
             root: device.root().to_vec(),

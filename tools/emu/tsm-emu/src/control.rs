@@ -85,14 +85,18 @@ pub fn serve(platform: &Shared, listener: &UnixListener) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Identity;
+    use crate::identity::{Identity, Length};
     use crate::platform::{identities, DEVICES};
     use proptest::prelude::*;
     use std::sync::OnceLock;
 
     fn platform() -> Platform {
         static IDENTITIES: OnceLock<[Identity; DEVICES]> = OnceLock::new();
-        Platform::new(IDENTITIES.get_or_init(|| identities().unwrap()).clone())
+        Platform::new(
+            IDENTITIES
+                .get_or_init(|| identities(Length::default()).unwrap())
+                .clone(),
+        )
     }
 
     #[test]

@@ -11,8 +11,7 @@ use thiserror::Error;
 
 /// Netscape's certificate comment: an extension that nobody needs to understand.
 const COMMENT: [u64; 7] = [2, 16, 840, 1, 113_730, 1, 13];
-/// Bytes of the comment in the device's certificate. With it the chain is longer than a granule, as
-/// those of devices are whose certificates carry measurements.
+/// Bytes of the comment in the device's certificate. With it the chain is longer than a granule.
 const COMMENT_SIZE: u16 = 3500;
 /// Tag of an IA5String in DER, and of a length of two bytes.
 const IA5_STRING: [u8; 2] = [0x16, 0x82];
@@ -29,6 +28,16 @@ pub enum IdentityError {
     /// The key that was made is not one to sign with.
     #[error("the key cannot be used")]
     Key,
+}
+
+/// How long a device's certificate chains are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Length {
+    /// Longer than a granule, as those of devices are whose certificates carry measurements.
+    #[default]
+    Long,
+    /// A third of that, and as fast to read.
+    Short,
 }
 
 /// Which chain the device shows.
@@ -55,18 +64,18 @@ pub struct Identity {
 
 impl Identity {
     /// A new one.
-    pub fn generate() -> Result<Self, IdentityError> {
+    pub fn generate(length: Length) -> Result<Self, IdentityError> {
         let pair = key()?;
         let vendor = Vendor::new("tsm-emu root")?;
         let foreign = Vendor::new("somebody else's root")?;
-        let mut expired = device()?;
+        let mut expired = device(length)?;
         expired.not_before = date_time_ymd(2001, 1, 1);
         expired.not_after = date_time_ymd(2002, 1, 1);
         Ok(Self {
             root: vendor.root.der().to_vec(),
-            own: vendor.chain(device()?, &pair)?,
+            own: vendor.chain(device(length)?, &pair)?,
             expired: vendor.chain(expired, &pair)?,
-            foreign: foreign.chain(device()?, &pair)?,
+            foreign: foreign.chain(device(length)?, &pair)?,
             key: SigningKey::from_pkcs8(&pair.serialize_der()).ok_or(IdentityError::Key)?,
         })
     }
@@ -137,14 +146,16 @@ fn authority(name: &str, below: u8) -> Result<CertificateParams, rcgen::Error> {
     Ok(params)
 }
 
-fn device() -> Result<CertificateParams, rcgen::Error> {
+fn device(length: Length) -> Result<CertificateParams, rcgen::Error> {
     let mut params = params("tsm-emu device")?;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    let mut comment = IA5_STRING.to_vec();
-    comment.extend(COMMENT_SIZE.to_be_bytes());
-    comment.resize(comment.len() + usize::from(COMMENT_SIZE), b'.');
-    let comment = CustomExtension::from_oid_content(&COMMENT, comment);
-    params.custom_extensions = vec![comment];
+    if length == Length::Long {
+        let mut comment = IA5_STRING.to_vec();
+        comment.extend(COMMENT_SIZE.to_be_bytes());
+        comment.resize(comment.len() + usize::from(COMMENT_SIZE), b'.');
+        let comment = CustomExtension::from_oid_content(&COMMENT, comment);
+        params.custom_extensions = vec![comment];
+    }
     Ok(params)
 }
 
@@ -153,9 +164,8 @@ mod tests {
     use super::*;
     use spdm::{ChainFault, Trust};
 
-    #[test]
-    fn three_certificates_longer_than_a_granule() {
-        let identity = Identity::generate().unwrap();
+    fn three_certificates(length: Length) -> usize {
+        let identity = Identity::generate(length).unwrap();
         let chain = identity.chain(Presented::Own);
         let mut rest = chain.certificates();
         let mut count = 0;
@@ -166,12 +176,27 @@ mod tests {
             count += 1;
         }
         assert_eq!((count, rest.len()), (3, 0));
-        assert!(chain.as_bytes().len() > 4096);
+        chain.as_bytes().len()
+    }
+
+    #[test]
+    fn longer_than_a_granule() {
+        assert!(three_certificates(Length::Long) > 4096);
+    }
+
+    #[test]
+    fn short() {
+        assert!(three_certificates(Length::Short) < 2048);
     }
 
     #[test]
     fn one_of_them_is_to_be_trusted() {
-        let identity = Identity::generate().unwrap();
+        one_is_to_be_trusted(Length::Long);
+        one_is_to_be_trusted(Length::Short);
+    }
+
+    fn one_is_to_be_trusted(length: Length) {
+        let identity = Identity::generate(length).unwrap();
         let trust = Trust {
             roots: vec![identity.root().to_vec()],
             now: 1_790_000_000,

@@ -292,10 +292,11 @@ fn make_honest(device: &mut Device) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Length;
 
     #[test]
     fn every_knob_turns_and_turns_back() {
-        let mut platform = Platform::new(crate::platform::identities().unwrap());
+        let mut platform = Platform::new(crate::platform::identities(Length::default()).unwrap());
         let now = Instant::now();
         let before: Vec<_> = NAMES.map(|name| platform.knob(name, now).unwrap()).into();
         for name in NAMES {
@@ -321,7 +322,7 @@ mod tests {
 
     #[test]
     fn refusals() {
-        let mut platform = Platform::new(crate::platform::identities().unwrap());
+        let mut platform = Platform::new(crate::platform::identities(Length::default()).unwrap());
         let now = Instant::now();
         for (name, value) in [
             ("doe-short", "x"),

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing::level_filters::LevelFilter;
 use tsm_emu::config_space::express::Topology;
+use tsm_emu::identity::Length;
 use tsm_emu::serve::serve;
 use tsm_emu::socket::requester::Part;
 use tsm_emu::socket::run;
@@ -36,6 +37,9 @@ enum Command {
         /// Where the devices are: each below a root port, or in the root complex itself
         #[arg(long, value_enum, default_value_t = Place::Endpoint)]
         topology: Place,
+        /// How long the certificate chains of the devices are: longer than a granule, or short
+        #[arg(long, value_enum, default_value_t = Chain::Long)]
+        chain: Chain,
         /// File to record the data objects of types CMA and secured CMA to: pcapng, or pcap if it
         /// is named *.pcap
         #[arg(long)]
@@ -80,8 +84,9 @@ impl Command {
             Self::Serve {
                 dir,
                 topology,
+                chain,
                 capture,
-            } => serve(&dir, topology.into(), capture.as_deref())?,
+            } => serve(&dir, topology.into(), chain.into(), capture.as_deref())?,
             Self::SpdmResponder {
                 listen,
                 root_out,
@@ -99,6 +104,21 @@ impl Command {
             }
         }
         Ok(())
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Chain {
+    Long,
+    Short,
+}
+
+impl From<Chain> for Length {
+    fn from(chain: Chain) -> Self {
+        match chain {
+            Chain::Long => Self::Long,
+            Chain::Short => Self::Short,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::firmware::references::{Reference, References};
 use crate::firmware::root_ports::RootPorts;
 use crate::firmware::tsm::Counts;
 use crate::firmware::{Firmware, Surroundings};
-use crate::identity::{Identity, IdentityError};
+use crate::identity::{Identity, IdentityError, Length};
 use crate::knobs::Knobs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -213,11 +213,11 @@ impl Platform {
 }
 
 /// New identities, one for each device.
-pub fn identities() -> Result<[Identity; DEVICES], IdentityError> {
+pub fn identities(length: Length) -> Result<[Identity; DEVICES], IdentityError> {
     Ok([
-        Identity::generate()?,
-        Identity::generate()?,
-        Identity::generate()?,
+        Identity::generate(length)?,
+        Identity::generate(length)?,
+        Identity::generate(length)?,
     ])
 }
 

@@ -6,7 +6,7 @@
 use crate::backend::{Backend, Role};
 use crate::capture::Capture;
 use crate::config_space::express::Topology;
-use crate::identity::IdentityError;
+use crate::identity::{IdentityError, Length};
 use crate::platform::{identities, Platform, Shared, DEVICES, FUNCTIONS_OF};
 use crate::{control, platform};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -85,10 +85,11 @@ impl Drop for Sockets {
 pub fn serve(
     directory: &Path,
     topology: Topology,
+    chain: Length,
     capture: Option<&Path>,
 ) -> Result<(), ServeError> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let mut platform = Platform::in_topology(identities()?, topology);
+    let mut platform = Platform::in_topology(identities(chain)?, topology);
     if let Some(path) = capture {
         let capture = Capture::create(path, DEVICES).map_err(|error| {
             let path = path.to_owned();

@@ -16,6 +16,7 @@ use host::{Host, Stream, PAGE, STREAM};
 use std::time::Instant;
 use tdisp::State;
 use tsm_emu::config_space::express::Topology;
+use tsm_emu::identity::Length;
 use tsm_emu::platform::{identities, Platform, DEVICES, FUNCTIONS_OF};
 use tsm_wire::detail::{AuthenticationFault, Detail, DetailClass};
 use tsm_wire::mailbox::{root_port, Personality, MAGIC, MAGIC_VALUE, PERSONALITY, RESET};
@@ -226,7 +227,7 @@ fn machine_reset() {
 fn functions() {
     let now = Instant::now();
     for topology in [Topology::Endpoint, Topology::RootComplex] {
-        let platform = Platform::in_topology(identities().unwrap(), topology);
+        let platform = Platform::in_topology(identities(Length::default()).unwrap(), topology);
         for (number, device) in platform.devices.iter().enumerate() {
             let functions = FUNCTIONS_OF[number];
             assert_eq!(device.functions(), functions);

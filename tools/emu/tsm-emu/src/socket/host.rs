@@ -117,11 +117,16 @@ mod tests {
     use super::*;
     use crate::device::FUNCTIONS;
     use crate::doe::{TYPE_CMA, TYPE_DISCOVERY};
-    use crate::identity::Identity;
+    use crate::identity::{Identity, Length};
 
     #[test]
     fn objects_through_the_mailbox() {
-        let mut host = Host::new(Device::new(Identity::generate().unwrap(), 0, FUNCTIONS)).unwrap();
+        let mut host = Host::new(Device::new(
+            Identity::generate(Length::default()).unwrap(),
+            0,
+            FUNCTIONS,
+        ))
+        .unwrap();
         let discovery = Object::of_bytes(TYPE_DISCOVERY, &[1, 0, 0, 0]);
         let answer = host.exchange(&discovery).unwrap();
         assert_eq!(answer.payload, [0x0201_0001]);

@@ -9,7 +9,7 @@ use super::requester::{tour, Part, TourError};
 use super::{responder, FrameError};
 use crate::capture::Capture;
 use crate::device::{Device, FUNCTIONS};
-use crate::identity::{Identity, IdentityError};
+use crate::identity::{Identity, IdentityError, Length};
 use spdm::{Requester, Trust};
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -44,7 +44,7 @@ pub enum RunError {
 /// `spdm-responder`: serves the device at an address until a requester shuts it down. Its root
 /// certificate is written to `root`, in DER.
 pub fn respond(address: &str, root: &Path, capture: Option<&Path>) -> Result<(), RunError> {
-    let identity = Identity::generate()?;
+    let identity = Identity::generate(Length::default())?;
     std::fs::write(root, identity.root())?;
     let mut device = Device::new(identity, 0, FUNCTIONS);
     if let Some(path) = capture {

@@ -14,6 +14,7 @@ use tdisp::State;
 use tsm_emu::config_space::{bar, COMMAND};
 use tsm_emu::device::Device;
 use tsm_emu::firmware::root_ports::RootPorts;
+use tsm_emu::identity::Length;
 use tsm_emu::platform::{identities, Platform, FUNCTIONS_OF};
 use tsm_wire::detail::Detail;
 use tsm_wire::mailbox::{root_port, x, Personality, DOORBELL, RESET, STATUS, STATUS_BUSY, X_COUNT};
@@ -98,7 +99,7 @@ impl Host {
             .unwrap();
         std::fs::remove_file(path).unwrap();
         memory.set_len(MEMORY_SIZE).unwrap();
-        let mut platform = Platform::new(identities().unwrap());
+        let mut platform = Platform::new(identities(Length::default()).unwrap());
         for personality in Personality::ALL {
             let firmware = platform.firmware_mut(personality);
             let file = memory.try_clone().unwrap();
