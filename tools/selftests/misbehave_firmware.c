@@ -263,7 +263,7 @@ FIXTURE_TEARDOWN(misbehave)
 	EXPECT_EQ(0, knob_reset());
 	tdi_close(&self->tdi);
 	vmm_close(&self->vmm);
-	EXPECT_EQ(0, platform_disconnected());
+	EXPECT_EQ(0, platform_ready(variant->arch));
 	TEARDOWN_PLATFORM();
 }
 

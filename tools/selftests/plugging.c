@@ -19,8 +19,12 @@ static const unsigned int functions[DEVICES] = { 0, FUNCTION_OF_DEVICE_1, FUNCTI
 /* The setup of all of these: everything there, nothing connected. */
 #define SETUP_PLUGS()								\
 	do {									\
+		struct function _fn;						\
+										\
 		for (enum arch _arch = ARCH_CCA; _arch < ARCH_END; _arch++)	\
 			NEED_PLATFORM(_arch);					\
+		for (int _i = 0; _i < DEVICES; _i++)				\
+			ASSERT_EQ(0, function_find(&_fn, functions[_i]));	\
 		ASSERT_EQ(0, platform_disconnected());				\
 	} while (0)
 

@@ -46,7 +46,7 @@ FIXTURE_SETUP(stream)
 
 FIXTURE_TEARDOWN(stream)
 {
-	EXPECT_EQ(0, platform_disconnected());
+	EXPECT_EQ(0, platform_ready(variant->arch));
 	TEARDOWN_PLATFORM();
 }
 

@@ -54,6 +54,7 @@
 	FIXTURE_VARIANT_ADD_OF(2, _fixture, sev) { .arch = ARCH_SEV };		\
 	FIXTURE_VARIANT_ADD_OF(3, _fixture, tdx) { .arch = ARCH_TDX }
 
+/* Skip the test where there is no such platform. */
 #define NEED_PLATFORM(_arch)							\
 	do {									\
 		const char *_why = platform_missing(_arch);			\
